@@ -1,1 +1,15 @@
-//! .
+//! Every actor and every resource slice.
+//!
+//! A call passes: edge → before hook → work → after hook → edge. [`registry`] decides which
+//! runtime answers a hook or an RPC; [`store`] runs a slice of [`resources`] on [`cx::Cx`];
+//! [`runtime`] holds the interpreters. The three declarations that everything is built from are
+//! [`endpoint::Endpoint`], [`host::HostFn`] and the lists in [`tables`].
+
+pub mod cx;
+pub mod endpoint;
+pub mod host;
+pub mod registry;
+pub mod resources;
+pub mod runtime;
+pub mod store;
+pub mod tables;

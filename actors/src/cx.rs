@@ -1,0 +1,13 @@
+//! `Cx`: what a slice may use.
+
+use tokio::runtime::Handle;
+
+/// The capabilities of the server, shared by every slice, host function and actor.
+///
+/// One struct passed by reference: a function that needs more than a `Cx`, a `Caller` and its
+/// request has found a missing capability or a missing type.
+#[derive(Debug)]
+pub struct Cx {
+    /// The I/O runtime: database connections and outgoing requests live there.
+    pub io: Handle,
+}

@@ -1,0 +1,142 @@
+//! The declaration of a host function: what modules reach as `nk`.
+//!
+//! A host function is a struct whose fields, in order, are its positional parameters. Each
+//! interpreter reads arguments by its own [`serde::Deserializer`] and writes results by its own
+//! [`serde::Serializer`], behind `erased_serde`, so a function is compiled once for all languages.
+
+use std::{fmt, future::Future};
+
+use erased_serde::Serialize as Erased;
+use futures_util::future::LocalBoxFuture;
+use guildhall_core::Result;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{cx::Cx, runtime::call::Context};
+
+/// A language that modules are written in, by precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// A shared library over the C ABI; takes the place Go has in the reference.
+    Native,
+    /// Lua 5.1, by LuaJIT.
+    Lua,
+    /// JavaScript, by QuickJS.
+    JavaScript,
+}
+
+impl Language {
+    /// All, by precedence.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Lua, Self::JavaScript];
+
+    /// The name in logs and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Lua => "lua",
+            Self::JavaScript => "javascript",
+        }
+    }
+}
+
+/// From where a host function was called.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The calling module's language.
+    pub language: Language,
+    /// The call that the module is answering; `None` while modules are loaded.
+    pub context: &'a Context,
+}
+
+/// The shape of what a function gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returns {
+    /// Nothing; the output is `()`.
+    Nothing,
+    /// One value.
+    Value,
+    /// The fields of a struct: several results in Lua, one object in JavaScript.
+    Each,
+}
+
+/// A function of the `nk` module.
+pub trait HostFn: DeserializeOwned + 'static {
+    /// The name in snake case; other languages' names follow from it.
+    const NAME: &'static str;
+    /// The shape of what it gives back.
+    const RETURNS: Returns = Returns::Value;
+    /// The languages that have it.
+    const LANGUAGES: &'static [Language] = &Language::ALL;
+    /// The order of the parameters in JavaScript where it is not that of the fields.
+    const JAVASCRIPT_ORDER: Option<&'static [&'static str]> = None;
+    /// What it gives back. Shared, since loading answers are kept for later interpreters.
+    type Output: Serialize + Send + Sync + 'static;
+
+    /// The work. Where it waits, the calling script thread waits and its deadline stands still.
+    fn call(self, cx: &Cx, origin: Origin<'_>) -> impl Future<Output = Result<Self::Output>>;
+}
+
+/// What a host function gave back, ready for any language.
+pub type Answer = Box<dyn Erased + Send + Sync>;
+
+/// A [`HostFn`] without its type: a row of [`crate::tables::HOST_FUNCTIONS`].
+pub struct HostFunction {
+    /// The name in snake case.
+    pub name: &'static str,
+    /// The shape of what it gives back.
+    pub returns: Returns,
+    /// The languages that have it.
+    pub languages: &'static [Language],
+    /// The order of the parameters in JavaScript where it is not that of the fields.
+    pub javascript_order: Option<&'static [&'static str]>,
+    begin: Begin,
+}
+
+type Begin = for<'a> fn(
+    &mut dyn erased_serde::Deserializer<'_>,
+    &'a Cx,
+    Origin<'a>,
+) -> Result<LocalBoxFuture<'a, Result<Answer>>, erased_serde::Error>;
+
+impl HostFunction {
+    /// The row of `F`.
+    pub const fn of<F: HostFn>() -> Self {
+        Self {
+            name: F::NAME,
+            returns: F::RETURNS,
+            languages: F::LANGUAGES,
+            javascript_order: F::JAVASCRIPT_ORDER,
+            begin: begin::<F>,
+        }
+    }
+
+    /// Reads the arguments (a struct, by position or name) and begins the work.
+    ///
+    /// # Errors
+    /// What is wrong with the arguments, in the words of the deserializer.
+    pub fn begin<'a>(
+        &self,
+        arguments: &mut dyn erased_serde::Deserializer<'_>,
+        cx: &'a Cx,
+        origin: Origin<'a>,
+    ) -> Result<LocalBoxFuture<'a, Result<Answer>>, erased_serde::Error> {
+        (self.begin)(arguments, cx, origin)
+    }
+}
+
+impl fmt::Debug for HostFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostFunction").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn begin<'a, F: HostFn>(
+    arguments: &mut dyn erased_serde::Deserializer<'_>,
+    cx: &'a Cx,
+    origin: Origin<'a>,
+) -> Result<LocalBoxFuture<'a, Result<Answer>>, erased_serde::Error> {
+    let function: F = erased_serde::deserialize(arguments)?;
+    Ok(Box::pin(async move {
+        let output = function.call(cx, origin).await?;
+        Ok(Box::new(output) as Answer)
+    }))
+}

@@ -1,0 +1,1 @@
+//! One slice per resource: messages, validation, SQL, endpoints, host functions and tests.

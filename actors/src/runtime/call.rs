@@ -1,0 +1,135 @@
+//! A call of a module's function: what goes in, what comes out.
+
+use guildhall_core::Caller;
+use prost_reflect::MessageDescriptor;
+
+use crate::registry::FunctionId;
+
+/// Why a function is called: `execution_mode` of its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names are the reference's")]
+pub enum ExecutionMode {
+    Event,
+    /// Loading modules and `run_once`.
+    #[default]
+    RunOnce,
+    Rpc,
+    Before,
+    After,
+    Match,
+    Matchmaker,
+    MatchmakerOverride,
+    MatchmakerProcessor,
+    MatchCreate,
+    TournamentEnd,
+    TournamentReset,
+    LeaderboardReset,
+    PurchaseNotificationApple,
+    SubscriptionNotificationApple,
+    PurchaseNotificationGoogle,
+    SubscriptionNotificationGoogle,
+    StorageIndexFilter,
+    Shutdown,
+}
+
+impl ExecutionMode {
+    /// The text that modules see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::RunOnce => "run_once",
+            Self::Rpc => "rpc",
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Match => "match",
+            Self::Matchmaker => "matchmaker",
+            Self::MatchmakerOverride => "matchmaker_override",
+            Self::MatchmakerProcessor => "matchmaker_processor",
+            Self::MatchCreate => "match_create",
+            Self::TournamentEnd => "tournament_end",
+            Self::TournamentReset => "tournament_reset",
+            Self::LeaderboardReset => "leaderboard_reset",
+            Self::PurchaseNotificationApple => "purchase_notification_apple",
+            Self::SubscriptionNotificationApple => "subscription_notification_apple",
+            Self::PurchaseNotificationGoogle => "purchase_notification_google",
+            Self::SubscriptionNotificationGoogle => "subscription_notification_google",
+            Self::StorageIndexFilter => "storage_index_filter",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// What a function sees as `ctx`, besides what is the same for all calls (env, node, version).
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Why it is called.
+    pub mode: ExecutionMode,
+    /// Who called.
+    pub caller: Caller,
+    /// The headers of an HTTP RPC, by canonical name; `None` where there is no HTTP RPC.
+    pub headers: Option<Vec<(String, Vec<String>)>>,
+    /// The query parameters of an HTTP RPC, without the HTTP key.
+    pub query_params: Option<Vec<(String, Vec<String>)>>,
+    /// The socket session's id, for calls over a socket.
+    pub session_id: Option<String>,
+    /// The socket session's language, with `session_id`.
+    pub lang: Option<String>,
+}
+
+/// A wire message with its descriptor: native modules take the bytes, scripts the fields.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// What message it is.
+    pub descriptor: MessageDescriptor,
+    /// The message in protobuf's binary form.
+    pub bytes: Vec<u8>,
+}
+
+/// What a function is called with, besides its context.
+#[derive(Debug)]
+pub enum Input {
+    /// An RPC's payload.
+    Rpc {
+        /// As the client sent it.
+        payload: Vec<u8>,
+    },
+    /// A before hook's request.
+    Before {
+        /// `None` for an endpoint without input.
+        request: Option<Wire>,
+    },
+    /// An after hook's response and request.
+    After {
+        /// What the client gets; `google.protobuf.Empty` where there is nothing to tell.
+        response: Option<Wire>,
+        /// What the client sent, as the before hook left it; `None` for no input.
+        request: Option<Wire>,
+    },
+    /// An event, `nakama.api.Event`.
+    Event {
+        /// The event.
+        event: Wire,
+    },
+}
+
+/// A call of a registered function.
+#[derive(Debug)]
+pub struct Call {
+    /// Which function.
+    pub function: FunctionId,
+    /// What it sees as `ctx`.
+    pub context: Context,
+    /// What it is called with.
+    pub input: Input,
+}
+
+/// What a function gave back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// `nil`, `null`, or nothing.
+    Nothing,
+    /// The answer of an RPC. Not always UTF-8: a Lua string is bytes.
+    Text(Vec<u8>),
+    /// The request of a before hook in protobuf's binary form.
+    Message(Vec<u8>),
+}

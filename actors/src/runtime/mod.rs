@@ -1,0 +1,6 @@
+//! The module runtimes: what is common to Lua, JavaScript and native.
+
+pub mod call;
+pub mod pool;
+pub mod script;
+pub mod seat;

@@ -1,0 +1,61 @@
+//! What an interpreter is.
+
+use std::sync::Arc;
+
+use guildhall_core::{Error, Result};
+
+use super::{
+    call::{Call, Output},
+    seat::Seat,
+};
+use crate::{host::Language, registry::Registration};
+
+/// The modules of one language, ready to be put into interpreters.
+///
+/// The first interpreter evaluates them for real; later ones, in growth or in place of a broken
+/// one, only to get at the functions (ARCHITECTURE.md, "Side effects of loading happen once").
+pub trait Program: Send + Sync + 'static {
+    /// The language.
+    fn language(&self) -> Language;
+
+    /// Makes an interpreter on the calling thread, which it never leaves.
+    ///
+    /// # Errors
+    /// A module that failed: file, line, function and cause.
+    fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError>;
+}
+
+/// An interpreter that has loaded its modules.
+pub struct Started {
+    /// The interpreter.
+    pub interpreter: Box<dyn Interpreter>,
+    /// What its modules registered, in order.
+    pub registrations: Vec<Registration>,
+}
+
+/// A module that failed to load.
+#[derive(Debug, thiserror::Error)]
+#[error("{module}{}: {message}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
+pub struct LoadError {
+    /// The module file, relative to the runtime path.
+    pub module: String,
+    /// The line, where known.
+    pub line: Option<u32>,
+    /// What went wrong.
+    pub message: String,
+}
+
+/// A virtual machine with the modules of its language in it. Lives on one thread.
+pub trait Interpreter {
+    /// Calls a function and waits for its end.
+    fn call(&mut self, call: Call) -> Invoked;
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub struct Invoked {
+    /// What the function gave back or raised.
+    pub result: Result<Output, Error>,
+    /// Whether the interpreter must not be used again (memory limit, panic).
+    pub spoiled: bool,
+}

@@ -1,0 +1,66 @@
+//! `Store`: runs slices against the database. One lives on each HTTP worker's arbiter.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use guildhall_core::{Caller, Result};
+
+use crate::{cx::Cx, endpoint::Endpoint};
+
+/// Asks for the work of endpoint `E`, after its before hook. Answers the caller as the work left
+/// it (a sign-in fills in the user) and the response.
+#[derive(Debug)]
+pub struct Call<E: Endpoint> {
+    caller: Caller,
+    request: E::Request,
+    endpoint: PhantomData<E>,
+}
+
+impl<E: Endpoint> Call<E> {
+    /// The call of `E` by `caller`.
+    pub fn new(caller: Caller, request: E::Request) -> Self {
+        Self { caller, request, endpoint: PhantomData }
+    }
+}
+
+impl<E: Endpoint> Message for Call<E> {
+    type Result = Result<(Caller, E::Response)>;
+}
+
+/// The actor over the database.
+///
+/// Calls interleave: the actor is not a queue of one.
+#[derive(Debug)]
+pub struct Store {
+    cx: Arc<Cx>,
+    mailbox: usize,
+}
+
+impl Store {
+    /// A store on `cx` that holds at most `mailbox` calls not yet begun.
+    pub fn new(cx: Arc<Cx>, mailbox: usize) -> Self {
+        Self { cx, mailbox }
+    }
+}
+
+impl Actor for Store {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Actix holds 16 messages unless told otherwise.
+        ctx.set_mailbox_capacity(self.mailbox);
+    }
+}
+
+impl<E: Endpoint> Handler<Call<E>> for Store {
+    type Result = ResponseFuture<Result<(Caller, E::Response)>>;
+
+    fn handle(&mut self, call: Call<E>, _: &mut Self::Context) -> Self::Result {
+        let cx = Arc::clone(&self.cx);
+        Box::pin(async move {
+            let mut caller = call.caller;
+            let response = E::handle(&cx, &mut caller, call.request).await?;
+            Ok((caller, response))
+        })
+    }
+}
