@@ -1,9 +1,12 @@
 //! The shared vocabulary: errors, callers, session tokens, configuration.
 //!
-//! Nothing here does I/O. `actors` and `src` build on it; it knows only the wire types.
+//! Nothing here does I/O, but for reading configuration files. `actors` and `src` build on it; it knows
+//! only the wire types.
 
 pub mod caller;
+pub mod config;
 pub mod error;
 
 pub use caller::Caller;
+pub use config::Config;
 pub use error::{Code, Error, Fault, OrFault, Result, Status};
