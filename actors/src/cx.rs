@@ -2,6 +2,8 @@
 
 use tokio::runtime::Handle;
 
+use crate::runtime::host::{cache::LocalCaches, http::HttpClients};
+
 /// The capabilities of the server, shared by every slice, host function and actor.
 ///
 /// One struct passed by reference: a function that needs more than a `Cx`, a `Caller` and its
@@ -10,4 +12,8 @@ use tokio::runtime::Handle;
 pub struct Cx {
     /// The I/O runtime: database connections and outgoing requests live there.
     pub io: Handle,
+    /// The local caches of the module languages.
+    pub caches: LocalCaches,
+    /// Outgoing HTTP for modules.
+    pub http: HttpClients,
 }

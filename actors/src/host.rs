@@ -54,6 +54,8 @@ pub enum Returns {
     Nothing,
     /// One value.
     Value,
+    /// One value, or no result at all where it is absent.
+    Maybe,
     /// The fields of a struct: several results in Lua, one object in JavaScript.
     Each,
 }

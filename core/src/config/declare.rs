@@ -18,19 +18,8 @@ pub struct About {
 impl About {
     /// A key or section of which only the doc comment is known.
     pub(super) const fn new(doc: &'static str) -> Self {
-        let rule = Rule {
-            min: None,
-            max: None,
-            length: None,
-            or_empty: false,
-            pairs: false,
-        };
-        Self {
-            doc: doc.trim_ascii(),
-            rule,
-            unserved: false,
-            deprecated: None,
-        }
+        let rule = Rule { min: None, max: None, length: None, or_empty: false, pairs: false };
+        Self { doc: doc.trim_ascii(), rule, unserved: false, deprecated: None }
     }
 
     /// The smallest number that is allowed.
@@ -93,11 +82,7 @@ pub trait Visitor {
 /// The path of a field below the section `path`; a field named as a Rust keyword loses its `r#`.
 pub(super) fn join(path: &str, field: &str) -> String {
     let field = field.trim_start_matches("r#");
-    if path.is_empty() {
-        field.to_owned()
-    } else {
-        format!("{path}.{field}")
-    }
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
 
 /// Declares structs of keys and sections.

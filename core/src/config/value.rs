@@ -24,10 +24,7 @@ pub enum Given {
 impl Given {
     /// Text of a flag or an environment variable.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text {
-            text: text.into(),
-            quoted: false,
-        }
+        Self::Text { text: text.into(), quoted: false }
     }
 }
 
@@ -151,11 +148,7 @@ whole_number!(u16, u32, u64, usize);
 
 impl Value for bool {
     fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
-        let Given::Text {
-            text,
-            quoted: false,
-        } = given
-        else {
+        let Given::Text { text, quoted: false } = given else {
             return Err(self.allowed(rule));
         };
         *self = match text.to_ascii_lowercase().as_str() {
@@ -186,9 +179,7 @@ impl Literal for bool {
 impl Value for String {
     fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
         let text = one_text(given, || self.allowed(rule))?;
-        let fits = rule
-            .length
-            .is_none_or(|(min, max)| (min..=max).contains(&text.len()));
+        let fits = rule.length.is_none_or(|(min, max)| (min..=max).contains(&text.len()));
         if !fits && !(rule.or_empty && text.is_empty()) {
             return Err(self.allowed(rule));
         }
@@ -247,11 +238,7 @@ impl From<&str> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "\"\""
-        } else {
-            "<secret>"
-        })
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "<secret>" })
     }
 }
 
@@ -303,12 +290,7 @@ impl Value for List {
         Ok(())
     }
     fn allowed(&self, rule: &Rule) -> String {
-        if rule.pairs {
-            "a list of name=value texts"
-        } else {
-            "a list of texts"
-        }
-        .to_owned()
+        if rule.pairs { "a list of name=value texts" } else { "a list of texts" }.to_owned()
     }
     fn yaml(&self) -> String {
         let entries: Vec<String> = self.0.iter().map(|entry| yaml_text(entry)).collect();
@@ -336,11 +318,8 @@ fn entries(given: Given, rule: &Rule) -> Option<Vec<String>> {
         Given::Text { text, .. } => vec![text],
         Given::Mapping => return None,
     };
-    (!rule.pairs
-        || entries
-            .iter()
-            .all(|entry| entry.find('=').is_some_and(|at| at > 0)))
-    .then_some(entries)
+    (!rule.pairs || entries.iter().all(|entry| entry.find('=').is_some_and(|at| at > 0)))
+        .then_some(entries)
 }
 
 /// A list whose entries hold passwords, such as database addresses.
@@ -367,9 +346,7 @@ impl<T: Into<String>> FromIterator<T> for SecretList {
 
 impl fmt::Debug for SecretList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|_| Secret::from("hidden")))
-            .finish()
+        f.debug_list().entries(self.0.iter().map(|_| Secret::from("hidden"))).finish()
     }
 }
 
@@ -418,12 +395,7 @@ impl Deref for Variables {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Variables {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Self {
-        Self(
-            entries
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -435,14 +407,8 @@ impl fmt::Debug for Variables {
 
 impl Value for Variables {
     fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
-        let entries = entries(
-            given,
-            &Rule {
-                pairs: true,
-                ..*rule
-            },
-        )
-        .ok_or_else(|| self.allowed(rule))?;
+        let entries =
+            entries(given, &Rule { pairs: true, ..*rule }).ok_or_else(|| self.allowed(rule))?;
         for entry in entries {
             // The value may hold further equals signs.
             if let Some((name, value)) = entry.split_once('=') {
@@ -455,11 +421,8 @@ impl Value for Variables {
         "a list of NAME=VALUE texts".to_owned()
     }
     fn yaml(&self) -> String {
-        let entries: Vec<String> = self
-            .0
-            .iter()
-            .map(|(name, value)| yaml_text(&format!("{name}={value}")))
-            .collect();
+        let entries: Vec<String> =
+            self.0.iter().map(|(name, value)| yaml_text(&format!("{name}={value}"))).collect();
         format!("[{}]", entries.join(", "))
     }
     fn kind(&self) -> &'static str {
