@@ -6,6 +6,7 @@
 //! [`endpoint::Endpoint`], [`host::HostFn`] and the lists in [`tables`].
 
 pub mod cx;
+pub mod database;
 pub mod endpoint;
 pub mod host;
 pub mod registry;
