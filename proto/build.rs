@@ -40,36 +40,19 @@ fn json_of(file: &FileDescriptorProto) -> String {
 }
 
 fn json_of_message(text: &mut String, scope: &str, module: &Path, message: &DescriptorProto) {
-    if message
-        .options
-        .as_ref()
-        .is_some_and(|options| options.map_entry())
-    {
+    if message.options.as_ref().is_some_and(|options| options.map_entry()) {
         return;
     }
     let full_name = format!("{scope}.{}", message.name());
     let rust = rust_path(&module.join(message.name()));
     let _ = writeln!(text, "crate::json::message! {{ {rust}, {full_name:?},");
     for (index, field) in message.field.iter().enumerate() {
-        assert!(
-            field.oneof_index.is_none(),
-            "{full_name}: oneof has no JSON mapping yet"
-        );
+        assert!(field.oneof_index.is_none(), "{full_name}: oneof has no JSON mapping yet");
         let name = field.name();
-        let _ = write!(
-            text,
-            "    {index} r#{name} {name:?} {:?}",
-            field.json_name()
-        );
+        let _ = write!(text, "    {index} r#{name} {name:?} {:?}", field.json_name());
         if field.r#type() == Type::Enum {
-            let enumeration = field
-                .type_name()
-                .trim_start_matches(&format!(".{PACKAGE}."));
-            let _ = write!(
-                text,
-                " {}",
-                rust_path(Path::new(&enumeration.replace('.', "/")))
-            );
+            let enumeration = field.type_name().trim_start_matches(&format!(".{PACKAGE}."));
+            let _ = write!(text, " {}", rust_path(Path::new(&enumeration.replace('.', "/"))));
         }
         let _ = writeln!(text, ";");
     }
@@ -81,10 +64,8 @@ fn json_of_message(text: &mut String, scope: &str, module: &Path, message: &Desc
 
 /// `FriendList/FriendOfFriend` -> `friend_list::FriendOfFriend`, as prost places nested types.
 fn rust_path(path: &Path) -> String {
-    let mut parts: Vec<String> = path
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
+    let mut parts: Vec<String> =
+        path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let last = parts.pop().unwrap_or_default();
     let mut rust = String::new();
     for part in parts {

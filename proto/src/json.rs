@@ -32,15 +32,9 @@ pub struct Style {
 
 impl Style {
     /// The answers of the client API, and what Lua hooks see.
-    pub const REST: Self = Self {
-        camel_case: false,
-        zero_values: false,
-    };
+    pub const REST: Self = Self { camel_case: false, zero_values: false };
     /// What JavaScript hooks see.
-    pub const JAVASCRIPT: Self = Self {
-        camel_case: true,
-        zero_values: true,
-    };
+    pub const JAVASCRIPT: Self = Self { camel_case: true, zero_values: true };
 }
 
 /// What becomes of a field that the message does not have.
@@ -328,10 +322,7 @@ impl Visitor<'_> for FieldName {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        let index = self
-            .0
-            .iter()
-            .position(|(proto, json)| *proto == name || *json == name);
+        let index = self.0.iter().position(|(proto, json)| *proto == name || *json == name);
         Ok(index.ok_or_else(|| name.to_owned()))
     }
 }
@@ -455,9 +446,7 @@ impl<T: Value> Value for BTreeMap<String, T> {
                         .next_value_seed(Element(self.0, PhantomData))
                         .map_err(|error| within(&key, error))?;
                     if values.contains_key(&key) {
-                        return Err(de::Error::custom(format_args!(
-                            "duplicate map key \"{key}\""
-                        )));
+                        return Err(de::Error::custom(format_args!("duplicate map key \"{key}\"")));
                     }
                     values.insert(key, value);
                 }
@@ -518,11 +507,8 @@ impl Value for prost::bytes::Bytes {
 
     fn read<'de, D: Deserializer<'de>>(input: D, _: Unknown) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
-        let bytes = if text.contains(['-', '_']) {
-            URL_BYTES.decode(&text)
-        } else {
-            BYTES.decode(&text)
-        };
+        let bytes =
+            if text.contains(['-', '_']) { URL_BYTES.decode(&text) } else { BYTES.decode(&text) };
         bytes
             .map(Self::from)
             .map_err(|_| de::Error::invalid_value(Unexpected::Str(&text), &"base64 text"))
@@ -537,9 +523,7 @@ trait Integer: Sized + TryFrom<i64> + TryFrom<u64> + std::str::FromStr {
     const FLOATS: (f64, f64);
 
     fn whole<N: TryInto<Self> + fmt::Display + Copy, E: de::Error>(number: N) -> Result<Self, E> {
-        number
-            .try_into()
-            .map_err(|_| E::custom(format_args!("{number} is not {}", Self::RANGE)))
+        number.try_into().map_err(|_| E::custom(format_args!("{number} is not {}", Self::RANGE)))
     }
 
     fn of_float<E: de::Error>(number: f64) -> Result<Self, E> {
@@ -548,11 +532,7 @@ trait Integer: Sized + TryFrom<i64> + TryFrom<u64> + std::str::FromStr {
             return Err(E::custom(format_args!("{number} is not {}", Self::RANGE)));
         }
         // In range and whole, so one of the two conversions is exact.
-        if number < 0.0 {
-            Self::whole(number as i64)
-        } else {
-            Self::whole(number as u64)
-        }
+        if number < 0.0 { Self::whole(number as i64) } else { Self::whole(number as u64) }
     }
 
     /// Text holds a JSON number: no sign but a minus, no leading zeros, no spaces.
@@ -627,20 +607,8 @@ trait PlainNumber: Serializer {
 
 impl<S: Serializer> PlainNumber for S {}
 
-integer!(
-    i32,
-    "a 32-bit integer",
-    -2_147_483_648.0,
-    2_147_483_648.0,
-    number
-);
-integer!(
-    u32,
-    "an unsigned 32-bit integer",
-    0.0,
-    4_294_967_296.0,
-    number
-);
+integer!(i32, "a 32-bit integer", -2_147_483_648.0, 2_147_483_648.0, number);
+integer!(u32, "an unsigned 32-bit integer", 0.0, 4_294_967_296.0, number);
 // Text, since JavaScript's numbers cannot hold all of them.
 integer!(
     i64,
@@ -649,13 +617,7 @@ integer!(
     9_223_372_036_854_775_808.0,
     collect_str
 );
-integer!(
-    u64,
-    "an unsigned 64-bit integer",
-    0.0,
-    18_446_744_073_709_551_616.0,
-    collect_str
-);
+integer!(u64, "an unsigned 64-bit integer", 0.0, 18_446_744_073_709_551_616.0, collect_str);
 
 #[cfg(test)]
 mod tests {
@@ -687,12 +649,8 @@ mod tests {
     fn answers_have_proto_names_and_no_defaults() {
         check_out(&Account::default(), "{}");
         check_out(&crate::Empty {}, "{}");
-        let user = User {
-            display_name: "Ann".into(),
-            online: false,
-            edge_count: 2,
-            ..User::default()
-        };
+        let user =
+            User { display_name: "Ann".into(), online: false, edge_count: 2, ..User::default() };
         check_out(
             &Account {
                 user: Some(user),
@@ -706,75 +664,45 @@ mod tests {
     #[test]
     fn enums_are_numbers_and_64_bit_integers_text() {
         check_out(
-            &Leaderboard {
-                operator: Operator::Set.into(),
-                ..Leaderboard::default()
-            },
+            &Leaderboard { operator: Operator::Set.into(), ..Leaderboard::default() },
             r#"{"operator":2}"#,
         );
         check_out(
-            &LeaderboardRecord {
-                score: -5,
-                num_score: 1,
-                ..LeaderboardRecord::default()
-            },
+            &LeaderboardRecord { score: -5, num_score: 1, ..LeaderboardRecord::default() },
             r#"{"score":"-5","num_score":1}"#,
         );
-        let request = ListLeaderboardRecordsRequest {
-            limit: Some(0),
-            expiry: Some(7),
-            ..Default::default()
-        };
+        let request =
+            ListLeaderboardRecordsRequest { limit: Some(0), expiry: Some(7), ..Default::default() };
         check_out(&request, r#"{"limit":0,"expiry":"7"}"#);
     }
 
     #[test]
     fn times_end_in_z_with_as_many_digits_as_needed() {
         let at = |nanos| Event {
-            timestamp: Some(Timestamp {
-                seconds: 1_577_934_245,
-                nanos,
-            }),
+            timestamp: Some(Timestamp { seconds: 1_577_934_245, nanos }),
             ..Event::default()
         };
         check_out(&at(0), r#"{"timestamp":"2020-01-02T03:04:05Z"}"#);
-        check_out(
-            &at(120_000_000),
-            r#"{"timestamp":"2020-01-02T03:04:05.120Z"}"#,
-        );
+        check_out(&at(120_000_000), r#"{"timestamp":"2020-01-02T03:04:05.120Z"}"#);
         check_out(&at(1_000), r#"{"timestamp":"2020-01-02T03:04:05.000001Z"}"#);
         check_out(&at(1), r#"{"timestamp":"2020-01-02T03:04:05.000000001Z"}"#);
         check_out(
-            &Event {
-                timestamp: Some(Timestamp::default()),
-                ..Event::default()
-            },
+            &Event { timestamp: Some(Timestamp::default()), ..Event::default() },
             r#"{"timestamp":"1970-01-01T00:00:00Z"}"#,
         );
-        check_in(
-            r#"{"timestamp":"2020-01-02T04:04:05.12+01:00"}"#,
-            at(120_000_000),
-        );
+        check_in(r#"{"timestamp":"2020-01-02T04:04:05.12+01:00"}"#, at(120_000_000));
         refused::<Event>(
             r#"{"timestamp":"yesterday"}"#,
             "field \"timestamp\": invalid value: string \"yesterday\"",
         );
         refused::<Event>(r#"{"timestamp":5}"#, "RFC 3339");
-        assert!(
-            to_string(&Timestamp {
-                seconds: i64::MAX,
-                nanos: 0
-            })
-            .is_err()
-        );
+        assert!(to_string(&Timestamp { seconds: i64::MAX, nanos: 0 }).is_err());
     }
 
     #[test]
     fn both_spellings_are_read_and_a_field_given_twice_is_refused() {
-        let expected = UpdateAccountRequest {
-            display_name: Some("A".into()),
-            ..Default::default()
-        };
+        let expected =
+            UpdateAccountRequest { display_name: Some("A".into()), ..Default::default() };
         check_in(r#"{"display_name":"A"}"#, expected.clone());
         check_in(r#"{"displayName":"A"}"#, expected);
         refused::<UpdateAccountRequest>(
@@ -788,10 +716,7 @@ mod tests {
     fn unknown_fields_are_ignored_or_refused() {
         check_in(
             r#"{"id":"x","more":{"a":[1]}}"#,
-            AccountCustom {
-                id: "x".into(),
-                ..Default::default()
-            },
+            AccountCustom { id: "x".into(), ..Default::default() },
         );
         let strict = from_str::<Strict<AuthenticateCustomRequest>>(r#"{"account":{"more":1}}"#);
         assert_eq!(
@@ -820,17 +745,11 @@ mod tests {
         for number in ["7", "7.0", "0.7e1", "\"7\"", "\"7.0\""] {
             check_in(
                 &format!("{{\"max_count\":{number}}}"),
-                CreateGroupRequest {
-                    max_count: 7,
-                    ..Default::default()
-                },
+                CreateGroupRequest { max_count: 7, ..Default::default() },
             );
             check_in(
                 &format!("{{\"expiry\":{number}}}"),
-                ListLeaderboardRecordsRequest {
-                    expiry: Some(7),
-                    ..Default::default()
-                },
+                ListLeaderboardRecordsRequest { expiry: Some(7), ..Default::default() },
             );
         }
         for number in [
@@ -851,10 +770,7 @@ mod tests {
         }
         check_in(
             r#"{"score":9223372036854775807}"#,
-            LeaderboardRecord {
-                score: i64::MAX,
-                ..Default::default()
-            },
+            LeaderboardRecord { score: i64::MAX, ..Default::default() },
         );
         refused::<AuthenticateCustomRequest>(r#"{"create":"true"}"#, "field \"create\"");
         refused::<AccountCustom>(
@@ -865,20 +781,8 @@ mod tests {
 
     #[test]
     fn enums_are_read_by_name_or_number() {
-        check_in(
-            r#"{"operator":"BEST"}"#,
-            Leaderboard {
-                operator: 1,
-                ..Default::default()
-            },
-        );
-        check_in(
-            r#"{"operator":77}"#,
-            Leaderboard {
-                operator: 77,
-                ..Default::default()
-            },
-        );
+        check_in(r#"{"operator":"BEST"}"#, Leaderboard { operator: 1, ..Default::default() });
+        check_in(r#"{"operator":77}"#, Leaderboard { operator: 77, ..Default::default() });
         check_in(r#"{"operator":"NONESUCH"}"#, Leaderboard::default());
         assert!(from_str::<Strict<Leaderboard>>(r#"{"operator":"NONESUCH"}"#).is_err());
     }
@@ -900,10 +804,7 @@ mod tests {
         );
         check_out(
             &Styled(
-                &LeaderboardRecordList {
-                    rank_count: 3,
-                    ..Default::default()
-                },
+                &LeaderboardRecordList { rank_count: 3, ..Default::default() },
                 Style::JAVASCRIPT,
             ),
             r#"{"records":[],"ownerRecords":[],"nextCursor":"","prevCursor":"","rankCount":"3"}"#,

@@ -46,11 +46,7 @@ mod tests {
             .all_messages()
             .filter(|message| message.package_name() == "nakama.api" && !message.is_map_entry());
         assert_eq!(own.count(), 122);
-        for name in [
-            api::Account::full_name(),
-            Empty::full_name(),
-            Timestamp::full_name(),
-        ] {
+        for name in [api::Account::full_name(), Empty::full_name(), Timestamp::full_name()] {
             assert!(descriptors().get_message_by_name(&name).is_some(), "{name}");
         }
     }

@@ -1,0 +1,4 @@
+//! The edge of the client port.
+
+mod bind;
+mod query;

@@ -1,0 +1,3 @@
+//! The server: its edges and their wiring.
+
+pub mod http;
