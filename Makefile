@@ -1,0 +1,43 @@
+# Guildhall. `make run` starts a server on its own database; `make test` runs everything.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO := . "$$HOME/.cargo/env" 2>/dev/null || true; cargo
+CONFORMANCE ?= ../shared/conformance
+
+.PHONY: run test check unit e2e conform bench setup setup-test
+
+## Installs what is missing, builds, and starts on the embedded database with the sample modules.
+run: setup
+	$(CARGO) build --release --locked
+	exec target/release/guildhall --logger.format console
+
+## Format, lints, docs, unit tests, end-to-end tests, and conformance where its cases are at hand.
+test: check unit e2e conform
+
+check: setup-test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+unit: setup-test
+	$(CARGO) test --workspace --lib --bins --locked
+
+e2e: setup-test tests/js/node_modules
+	$(CARGO) test --workspace --test '*' --locked
+
+tests/js/node_modules: tests/js/package-lock.json
+	cd tests/js && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+conform: setup-test
+	scripts/conform.sh $(CONFORMANCE)
+
+bench:
+	bench/run.sh
+
+setup:
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
