@@ -2,7 +2,10 @@
 
 use tokio::runtime::Handle;
 
-use crate::runtime::host::{cache::LocalCaches, http::HttpClients};
+use crate::{
+    database::Database,
+    runtime::host::{cache::LocalCaches, http::HttpClients},
+};
 
 /// The capabilities of the server, shared by every slice, host function and actor.
 ///
@@ -12,6 +15,8 @@ use crate::runtime::host::{cache::LocalCaches, http::HttpClients};
 pub struct Cx {
     /// The I/O runtime: database connections and outgoing requests live there.
     pub io: Handle,
+    /// The database.
+    pub db: Database,
     /// The local caches of the module languages.
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.

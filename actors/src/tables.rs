@@ -3,7 +3,7 @@
 use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
-    runtime::host::{cache, clock, codec, crypto, http, uuid},
+    runtime::host::{cache, clock, codec, crypto, http, sql, uuid},
 };
 
 /// Shows every endpoint to `visitor`.
@@ -41,6 +41,8 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<crypto::BcryptCompare>(),
     HostFunction::of::<crypto::SecureRandomBytes>(),
     HostFunction::of::<http::HttpRequest>(),
+    HostFunction::of::<sql::SqlExec>(),
+    HostFunction::of::<sql::SqlQuery>(),
     HostFunction::of::<uuid::UuidV4>(),
     HostFunction::of::<uuid::UuidBytesToString>(),
     HostFunction::of::<uuid::UuidStringToBytes>(),

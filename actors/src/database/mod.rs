@@ -176,6 +176,21 @@ impl Database {
         Ok(Self { pool, sessions })
     }
 
+    /// The handle of a server that has no database: every statement fails as unavailable. For
+    /// checking modules and for tests.
+    ///
+    /// # Errors
+    /// Never in practice; where the pool cannot be made.
+    pub fn absent(io: &Handle) -> Result<Self, StartError> {
+        let nowhere = Address::unix("/nonexistent".into(), 0, "nobody", "none");
+        let sessions = Sessions::new(&[nowhere], Duration::ZERO, io)?;
+        let pool = Pool::builder(sessions.clone())
+            .build()
+            .map_err(|error| sessions.at_start(DbError::closed(error)))?;
+        pool.close();
+        Ok(Self { pool, sessions })
+    }
+
     /// A session for statements that belong together without being a transaction, such as
     /// pipelined reads. It returns to the pool when dropped.
     ///

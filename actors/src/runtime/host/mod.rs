@@ -5,6 +5,7 @@ pub mod clock;
 pub mod codec;
 pub mod crypto;
 pub mod http;
+pub mod sql;
 pub mod uuid;
 
 use guildhall_core::{Code, Status};

@@ -79,7 +79,8 @@ fn failed(error: DbError) -> guildhall_core::Error {
     if error.is_unavailable() {
         return error.into();
     }
-    Status::of(Code::InvalidArgument, format!("failed to exec db query: {}", error.message())).into()
+    Status::of(Code::InvalidArgument, format!("failed to exec db query: {}", error.message()))
+        .into()
 }
 
 /// The parameters of a statement, by position.
@@ -268,14 +269,16 @@ enum Cell {
 fn cell(row: &Row, at: usize, origin: Origin<'_>) -> Result<Cell> {
     let column = &row.columns()[at];
     let ty = column.type_().clone();
-    let raw: Option<Raw<'_>> = row.try_get(at).map_err(|error| unreadable(column.name(), &ty, error))?;
+    let raw: Option<Raw<'_>> =
+        row.try_get(at).map_err(|error| unreadable(column.name(), &ty, error))?;
     let Some(Raw(raw)) = raw else { return Ok(Cell::Null) };
     read(&ty, raw, origin).map_err(|error| unreadable(column.name(), &ty, error))
 }
 
 fn unreadable(column: &str, ty: &Type, error: impl std::fmt::Display) -> guildhall_core::Error {
-    let message =
-        format!("failed to scan row results: column {column} of type {ty}: {error}; cast it to text");
+    let message = format!(
+        "failed to scan row results: column {column} of type {ty}: {error}; cast it to text"
+    );
     Status::of(Code::InvalidArgument, message).into()
 }
 
@@ -318,7 +321,9 @@ fn read(ty: &Type, raw: &[u8], origin: Origin<'_>) -> Read<Cell> {
         Type::NUMERIC => Cell::Text(numeric(raw).ok_or("malformed numeric")?),
         Type::BYTEA => Cell::Bytes(ByteBuf::from(raw)),
         Type::UUID => Cell::Text(Uuid::from_sql(ty, raw)?.to_string()),
-        Type::JSONB => Cell::Text(std::str::from_utf8(raw.get(1..).unwrap_or_default())?.to_owned()),
+        Type::JSONB => {
+            Cell::Text(std::str::from_utf8(raw.get(1..).unwrap_or_default())?.to_owned())
+        }
         Type::TIMESTAMPTZ => instant(DateTime::<Utc>::from_sql(ty, raw)?, origin),
         Type::TIMESTAMP => instant(NaiveDateTime::from_sql(ty, raw)?.and_utc(), origin),
         Type::DATE => {
@@ -327,7 +332,12 @@ fn read(ty: &Type, raw: &[u8], origin: Origin<'_>) -> Read<Cell> {
         Type::TIME => Cell::Text(NaiveTime::from_sql(ty, raw)?.to_string()),
         Type::INET => Cell::Text(IpAddr::from_sql(ty, raw)?.to_string()),
         Type::VOID => Cell::Null,
-        Type::JSON | Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN
+        Type::JSON
+        | Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::NAME
+        | Type::UNKNOWN
         | Type::XML => Cell::Text(std::str::from_utf8(raw)?.to_owned()),
         _ => return Err("not a type that modules can read".into()),
     })
