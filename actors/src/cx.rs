@@ -1,5 +1,8 @@
 //! `Cx`: what a slice may use.
 
+use std::sync::Arc;
+
+use guildhall_core::{Result, config::Config, error::OrFault as _};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
 /// request has found a missing capability or a missing type.
 #[derive(Debug)]
 pub struct Cx {
+    /// The configuration.
+    pub config: Arc<Config>,
     /// The I/O runtime: database connections and outgoing requests live there.
     pub io: Handle,
     /// The database.
@@ -21,4 +26,27 @@ pub struct Cx {
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.
     pub http: HttpClients,
+}
+
+impl Cx {
+    /// The capabilities that `config` describes, over `db`.
+    ///
+    /// # Errors
+    /// Where one of them cannot be set up.
+    pub fn new(config: Arc<Config>, db: Database, io: Handle) -> Result<Self> {
+        // Several crates bring TLS; all are to use this provider. An earlier choice stands.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let caches = LocalCaches::new(config.runtime.local_cache_entries as u64);
+        let http = HttpClients::new(&config.runtime).or_fault("Could not set up outgoing HTTP.")?;
+        Ok(Self { config, io, db, caches, http })
+    }
+
+    /// The capabilities of a server without a database, for checking modules and for tests.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn without_database(config: Arc<Config>, io: Handle) -> Result<Self> {
+        let db = Database::absent(&io).or_fault("Could not set up the absent database.")?;
+        Self::new(config, db, io)
+    }
 }

@@ -257,6 +257,10 @@ settings! {
         queue_size: usize = 4096, min(1);
         /// Longest time a module's HTTP request may take, whatever it asks for (ms).
         http_timeout_max_ms: u64 = 60_000, min(1);
+        /// Longest answer to a module's HTTP request that is read (bytes).
+        http_max_response_bytes: usize = 16_777_216, min(1);
+        /// Values that the local cache of one language may hold; the least used go first.
+        local_cache_entries: usize = 100_000, min(1);
     }
 
     /// `social.*`.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use guildhall_core::{Code, Fault, Result, Status};
+use guildhall_core::{Code, Fault, Result, Status, config};
 use reqwest::{Client, Method, header::HeaderMap};
 use serde::{Deserialize, Serialize};
 
@@ -22,16 +22,23 @@ pub struct HttpClients {
     insecure: Client,
     /// The longest answer that is read, bytes.
     body_limit: usize,
+    /// The longest time a request may take, whatever the module asks for.
+    timeout_limit: Duration,
 }
 
 impl HttpClients {
-    /// Clients that read answers of at most `body_limit` bytes.
+    /// Clients with the limits of `runtime.http_*`.
     ///
     /// # Errors
     /// Where TLS cannot be set up.
-    pub fn new(body_limit: usize) -> Result<Self, reqwest::Error> {
+    pub fn new(config: &config::Runtime) -> Result<Self, reqwest::Error> {
         let client = |insecure| Client::builder().danger_accept_invalid_certs(insecure).build();
-        Ok(Self { checked: client(false)?, insecure: client(true)?, body_limit })
+        Ok(Self {
+            checked: client(false)?,
+            insecure: client(true)?,
+            body_limit: config.http_max_response_bytes,
+            timeout_limit: Duration::from_millis(config.http_timeout_max_ms),
+        })
     }
 }
 
@@ -101,7 +108,7 @@ impl HostFn for HttpRequest {
         let timeout_ms = if self.timeout_ms > 0 { self.timeout_ms } else { TIMEOUT_MS };
         let mut request = client
             .request(method, &self.url)
-            .timeout(Duration::from_millis(timeout_ms.unsigned_abs()));
+            .timeout(Duration::from_millis(timeout_ms.unsigned_abs()).min(cx.http.timeout_limit));
         for (name, value) in &headers {
             request = request.header(name, value);
         }
