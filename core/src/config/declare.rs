@@ -4,22 +4,33 @@ use super::value::{Rule, Value};
 
 /// What the declaration says of a key or of a section.
 #[derive(Clone, Copy, Debug)]
-pub struct About {
+pub(super) struct About {
     /// What it means, with its unit, in one or more sentences.
-    pub doc: &'static str,
+    pub(super) doc: &'static str,
     /// What is allowed beyond the type.
-    pub rule: Rule,
+    pub(super) rule: Rule,
     /// No feature reads it yet: it is accepted, and named in a warning where it is set.
-    pub unserved: bool,
-    /// What to use instead, for a key that is kept for old files only.
-    pub deprecated: Option<&'static str>,
+    pub(super) unserved: bool,
+    /// The key that took its place: a value given here is a value of that key.
+    pub(super) renamed: Option<&'static str>,
+    /// It is accepted for old files only and has no effect in the reference either.
+    pub(super) retired: bool,
+    /// Files cannot set it.
+    pub(super) no_file: bool,
 }
 
 impl About {
     /// A key or section of which only the doc comment is known.
     pub(super) const fn new(doc: &'static str) -> Self {
         let rule = Rule { min: None, max: None, length: None, or_empty: false, pairs: false };
-        Self { doc: doc.trim_ascii(), rule, unserved: false, deprecated: None }
+        Self {
+            doc: doc.trim_ascii(),
+            rule,
+            unserved: false,
+            renamed: None,
+            retired: false,
+            no_file: false,
+        }
     }
 
     /// The smallest number that is allowed.
@@ -64,15 +75,27 @@ impl About {
         self
     }
 
-    /// Kept for old files; `instead` is the key to use.
-    pub(super) const fn deprecated(mut self, instead: &'static str) -> Self {
-        self.deprecated = Some(instead);
+    /// An old name of `key`.
+    pub(super) const fn renamed(mut self, key: &'static str) -> Self {
+        self.renamed = Some(key);
+        self
+    }
+
+    /// Kept for old files only.
+    pub(super) const fn retired(mut self) -> Self {
+        self.retired = true;
+        self
+    }
+
+    /// Only flags and the environment set it.
+    pub(super) const fn no_file(mut self) -> Self {
+        self.no_file = true;
         self
     }
 }
 
 /// Meets the keys of a tree one by one, in the order of their declaration.
-pub trait Visitor {
+pub(super) trait Visitor {
     /// A key: its path (`socket.port`), what is declared of it, and its value.
     fn key(&mut self, path: &str, about: &About, value: &mut dyn Value);
     /// A section, before its keys.

@@ -13,8 +13,8 @@ settings! {
     Config {
         /// Name of this node, 1 to 16 characters; part of match and session ids.
         name: String = "nakama", length(1, 16);
-        /// YAML files, read in order; a later one overrides the keys it repeats. Only a flag or the environment sets it.
-        config: List = &[];
+        /// YAML files, read in order; a later one overrides the keys it repeats.
+        config: List = &[], no_file;
         /// Longest time to finish running work when the server is told to stop (s); 0 = stop at once.
         shutdown_grace_sec: u64 = 0;
         /// Folder for what the server stores on disk, from the working directory.
@@ -214,11 +214,11 @@ settings! {
         /// Key with which servers call RPCs without a session.
         http_key: Secret = DEFAULT_HTTP_KEY, filled;
         /// Old name.
-        min_count: usize = 0, deprecated("runtime.lua_min_count");
+        min_count: usize = 0, renamed("runtime.lua_min_count");
         /// Lua interpreters made at start and kept.
         lua_min_count: usize = 16;
         /// Old name.
-        max_count: usize = 0, deprecated("runtime.lua_max_count");
+        max_count: usize = 0, renamed("runtime.lua_max_count");
         /// Most Lua interpreters; at least runtime.lua_min_count.
         lua_max_count: usize = 48, min(1);
         /// JavaScript interpreters made at start and kept.
@@ -226,11 +226,11 @@ settings! {
         /// Most JavaScript interpreters; at least runtime.js_min_count.
         js_max_count: usize = 32, min(1);
         /// Old name.
-        call_stack_size: usize = 0, deprecated("runtime.lua_call_stack_size");
+        call_stack_size: usize = 0, renamed("runtime.lua_call_stack_size");
         /// Depth of Lua calls in the reference; here LuaJIT's own limit holds.
         lua_call_stack_size: usize = 128, min(1), unserved;
         /// Old name.
-        registry_size: usize = 0, deprecated("runtime.lua_registry_size");
+        registry_size: usize = 0, renamed("runtime.lua_registry_size");
         /// Size of the Lua registry in the reference; here it grows as needed.
         lua_registry_size: usize = 512, min(128), unserved;
         /// Events that may wait for their handlers.
@@ -238,7 +238,7 @@ settings! {
         /// Tasks that run event handlers.
         event_queue_workers: usize = 8, min(1);
         /// Old name.
-        read_only_globals: bool = true, deprecated("runtime.lua_read_only_globals");
+        read_only_globals: bool = true, renamed("runtime.lua_read_only_globals");
         /// Freeze the global tables of Lua once the modules are loaded.
         lua_read_only_globals: bool = true;
         /// Freeze the global objects of JavaScript once the modules are loaded.
@@ -412,9 +412,9 @@ settings! {
         /// Last part of the path at which notifications arrive; hard to guess.
         notifications_endpoint_id: Secret = "";
         /// Interval of the search for refunds (min).
-        refund_check_period_min: u64 = 0, deprecated("iap.google.notifications_endpoint_id");
+        refund_check_period_min: u64 = 0, retired;
         /// Package of the application.
-        package_name: String = "", deprecated("iap.google.notifications_endpoint_id");
+        package_name: String = "", retired;
     }
 
     /// `iap.huawei.*`.
@@ -455,8 +455,8 @@ settings! {
         api_key: Secret = "";
         /// Key that signs tokens.
         signing_key: Secret = "";
-        /// Old name.
-        cache_enabled: bool = false, deprecated("satori.cache_disabled");
+        /// Without effect; see satori.cache_disabled.
+        cache_enabled: bool = false, retired;
         /// Keep no answers.
         cache_disabled: bool = false;
         /// How long answers are kept: context for one call, time for satori.cache_ttl_sec.

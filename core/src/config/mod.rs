@@ -3,18 +3,25 @@
 //! `keys.rs` declares every key; the rest of the folder reads that declaration and knows no key by name,
 //! but for the rules that span several keys (`check.rs`, `exposure.rs`).
 
+mod check;
 mod declare;
+pub mod exposure;
 mod keys;
+mod load;
+mod problem;
+pub mod reference;
+mod source;
+#[cfg(test)]
+mod tests;
 mod value;
+mod yaml;
 
 use std::path::PathBuf;
 
-pub use declare::{About, Visitor};
 pub use keys::*;
-pub use value::{
-    CacheMode, Given, List, LogFormat, LogLevel, Protocol, Rule, Secret, SecretList, Value,
-    Variables,
-};
+pub use load::Loaded;
+pub use problem::Problem;
+pub use value::{CacheMode, List, LogFormat, LogLevel, Protocol, Secret, SecretList, Variables};
 
 impl Config {
     /// The folder of the modules: `runtime.path`, or `modules` in `data_dir`.

@@ -6,7 +6,7 @@ use std::ops::{Deref, RangeInclusive};
 
 /// A value as a source wrote it, before a key's type has looked at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
+pub(super) enum Given {
     /// One piece of text. `quoted` is set where a file says that it is text, so that a quoted number
     /// is not taken for a number.
     Text {
@@ -17,13 +17,15 @@ pub enum Given {
     },
     /// A list of texts.
     List(Vec<String>),
-    /// A mapping, where no key has one.
+    /// A mapping, or a list of other things than texts, where no key has one.
     Mapping,
+    /// Nothing: the key keeps its value.
+    Nothing,
 }
 
 impl Given {
     /// Text of a flag or an environment variable.
-    pub fn text(text: impl Into<String>) -> Self {
+    pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into(), quoted: false }
     }
 }
@@ -34,27 +36,28 @@ impl fmt::Display for Given {
             Self::Text { text, .. } => write!(f, "{text:?}"),
             Self::List(entries) => write!(f, "{entries:?}"),
             Self::Mapping => f.write_str("a mapping"),
+            Self::Nothing => f.write_str("empty"),
         }
     }
 }
 
 /// What a declaration allows beyond the key's type.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rule {
+pub(super) struct Rule {
     /// Smallest whole number.
-    pub min: Option<i64>,
+    pub(super) min: Option<i64>,
     /// Largest whole number.
-    pub max: Option<i64>,
+    pub(super) max: Option<i64>,
     /// Length of a text, in bytes.
-    pub length: Option<(usize, usize)>,
+    pub(super) length: Option<(usize, usize)>,
     /// A text may be empty whatever `length` says.
-    pub or_empty: bool,
+    pub(super) or_empty: bool,
     /// Every entry of a list is `name=value`.
-    pub pairs: bool,
+    pub(super) pairs: bool,
 }
 
 /// A value that a key can hold; the declaration's types are the implementors.
-pub trait Value {
+pub(super) trait Value {
     /// Takes what a source gave.
     ///
     /// # Errors
@@ -82,7 +85,7 @@ pub trait Value {
 }
 
 /// How a default is written in the declaration.
-pub trait Literal: Sized {
+pub(super) trait Literal: Sized {
     /// The literal's own type.
     type Of;
     /// The value that the literal stands for.
@@ -93,7 +96,7 @@ pub trait Literal: Sized {
 fn one_text(given: Given, allowed: impl FnOnce() -> String) -> Result<String, String> {
     match given {
         Given::Text { text, .. } => Ok(text),
-        Given::List(_) | Given::Mapping => Err(allowed()),
+        Given::List(_) | Given::Mapping | Given::Nothing => Err(allowed()),
     }
 }
 
@@ -179,8 +182,8 @@ impl Literal for bool {
 impl Value for String {
     fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
         let text = one_text(given, || self.allowed(rule))?;
-        let fits = rule.length.is_none_or(|(min, max)| (min..=max).contains(&text.len()));
-        if !fits && !(rule.or_empty && text.is_empty()) {
+        let empty = rule.or_empty && text.is_empty();
+        if !empty && rule.length.is_some_and(|(min, max)| !(min..=max).contains(&text.len())) {
             return Err(self.allowed(rule));
         }
         *self = text;
@@ -189,7 +192,7 @@ impl Value for String {
     fn allowed(&self, rule: &Rule) -> String {
         match rule.length {
             None => "a text".to_owned(),
-            Some((min, usize::MAX)) if min == 1 => "a text that is not empty".to_owned(),
+            Some((1, usize::MAX)) => "a text that is not empty".to_owned(),
             Some((min, usize::MAX)) => format!("a text of at least {min} bytes"),
             Some((min, max)) if min == max && rule.or_empty => {
                 format!("a text of {min} bytes, or an empty one")
@@ -316,7 +319,7 @@ fn entries(given: Given, rule: &Rule) -> Option<Vec<String>> {
     let entries = match given {
         Given::List(entries) => entries,
         Given::Text { text, .. } => vec![text],
-        Given::Mapping => return None,
+        Given::Mapping | Given::Nothing => return None,
     };
     (!rule.pairs || entries.iter().all(|entry| entry.find('=').is_some_and(|at| at > 0)))
         .then_some(entries)
