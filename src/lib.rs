@@ -1,3 +1,4 @@
 //! The server: its edges and their wiring.
 
 pub mod http;
+pub mod migrate;
