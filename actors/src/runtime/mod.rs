@@ -5,3 +5,5 @@ pub mod host;
 pub mod pool;
 pub mod script;
 pub mod seat;
+pub mod watchdog;
+mod worker;

@@ -1,14 +1,20 @@
 //! What the interpreter on a script thread works with: host functions, and the deadline.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use guildhall_core::Error;
+use guildhall_core::{Code, Error, Fault, Status};
 use parking_lot::Mutex;
 
+use super::watchdog::{now_ns, ns};
 use crate::{
     cx::Cx,
     host::{Answer, HostFunction, Origin},
@@ -19,6 +25,7 @@ pub type Stopper = Box<dyn Fn() + Send>;
 
 /// Whether the modules of an interpreter are evaluated for real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Loading {
     /// For real: host functions act, and their answers are kept.
     First,
@@ -37,17 +44,165 @@ pub enum HostError {
     Failed(Error),
 }
 
+/// The call of a host function by a function whose time is up.
+const TIME_IS_UP: Status =
+    Status::new(Code::DeadlineExceeded, "the function's running time is used up");
+
+/// A host function that waited longer than the seat allows.
+const WAITED_TOO_LONG: Status =
+    Status::new(Code::DeadlineExceeded, "a host function did not end within runtime.host_wait_ms");
+
+/// Answers that one loading may leave on a [`Tape`].
+const TAPE_LENGTH: usize = 65_536;
+
+/// Modules that do too much while they are loaded.
+const TAPE_FULL: Status = Status::new(
+    Code::ResourceExhausted,
+    "modules called more than 65536 host functions while loading",
+);
+
+/// What host functions answered while the first interpreter loaded its modules; later ones get the
+/// same answers. Shared by all seats of a program.
+#[derive(Default)]
+pub struct Tape(Mutex<Answers>);
+
+#[derive(Default)]
+struct Answers {
+    count: usize,
+    by_function: HashMap<&'static str, Vec<Recorded>>,
+}
+
+impl fmt::Debug for Tape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tape").field("answers", &self.0.lock().count).finish()
+    }
+}
+
+impl Tape {
+    fn is_full(&self) -> bool {
+        self.0.lock().count >= TAPE_LENGTH
+    }
+
+    fn keep(&self, function: &'static str, answer: Recorded) {
+        let mut answers = self.0.lock();
+        answers.count += 1;
+        answers.by_function.entry(function).or_default().push(answer);
+    }
+
+    fn answer(&self, function: &'static str, index: usize) -> Option<Recorded> {
+        self.0.lock().by_function.get(function)?.get(index).cloned()
+    }
+}
+
+#[derive(Clone)]
+enum Recorded {
+    Answer(Arc<Answer>),
+    Arguments(String),
+    Failed(Status),
+    Fault(Status),
+}
+
+impl Recorded {
+    fn of(result: &Result<Arc<Answer>, HostError>) -> Self {
+        let status = |error: &Error| {
+            let mut status = Status::of(error.code(), error.message());
+            status.trace = error.trace().map(Into::into);
+            status
+        };
+        match result {
+            Ok(answer) => Self::Answer(Arc::clone(answer)),
+            Err(HostError::Arguments(text)) => Self::Arguments(text.clone()),
+            Err(HostError::Failed(error @ Error::Status(_))) => Self::Failed(status(error)),
+            Err(HostError::Failed(error @ Error::Fault(_))) => Self::Fault(status(error)),
+        }
+    }
+
+    fn play(self) -> Result<Arc<Answer>, HostError> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Arguments(text) => Err(HostError::Arguments(text)),
+            Self::Failed(status) => Err(HostError::Failed(status.into())),
+            Self::Fault(status) => {
+                let Status { code, message, trace } = status;
+                let mut fault = Fault::new(message, "as when the modules were first loaded");
+                fault.code = code;
+                fault.trace = trace;
+                Err(HostError::Failed(fault.into()))
+            }
+        }
+    }
+}
+
+/// Hears when the thread of a seat waits in a host function, and when it goes on.
+pub(super) trait Waits: Send + Sync {
+    /// The thread is about to wait.
+    fn leave(&self);
+    /// The thread goes on.
+    fn come_back(&self);
+}
+
 /// A script thread's place: its host functions and its deadline.
 pub struct Seat {
     cx: Arc<Cx>,
+    host_wait: Duration,
+    waits: Option<Box<dyn Waits>>,
+    loading: AtomicU8,
+    tape: Arc<Tape>,
+    /// How far this seat has played the tape, by function.
+    played: Mutex<HashMap<&'static str, usize>>,
+    /// When the running time is used up (ns), [`REST`] while it stands still, [`OVER`] once the
+    /// watchdog has seen it pass.
+    due_ns: AtomicU64,
     expired: AtomicBool,
     stopper: Mutex<Option<Stopper>>,
 }
 
+/// No deadline: nothing runs, or what runs waits.
+const REST: u64 = 0;
+/// The deadline has passed.
+const OVER: u64 = u64::MAX;
+
+/// The longest wait in a host function where nobody says otherwise.
+const HOST_WAIT: Duration = Duration::from_secs(60);
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat")
+            .field("loading", &self.loading())
+            .field("expired", &self.expired())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Seat {
-    /// A place on `cx`.
+    /// A place on `cx` outside of any pool: no deadline, and loading is done.
     pub fn new(cx: Arc<Cx>) -> Self {
-        Self { cx, expired: AtomicBool::new(false), stopper: Mutex::new(None) }
+        Self {
+            cx,
+            host_wait: HOST_WAIT,
+            waits: None,
+            loading: AtomicU8::new(Loading::Done as u8),
+            tape: Arc::default(),
+            played: Mutex::default(),
+            due_ns: AtomicU64::new(REST),
+            expired: AtomicBool::new(false),
+            stopper: Mutex::new(None),
+        }
+    }
+
+    /// The same place, about to load modules: `tape` keeps what is answered, or is played.
+    #[must_use]
+    pub fn loading_with(mut self, loading: Loading, tape: Arc<Tape>) -> Self {
+        self.loading = AtomicU8::new(loading as u8);
+        self.tape = tape;
+        self
+    }
+
+    /// The same place in a pool.
+    pub(super) fn in_pool(mut self, host_wait: Duration, waits: Box<dyn Waits>) -> Self {
+        self.host_wait = host_wait;
+        self.waits = Some(waits);
+        self
     }
 
     /// The server's capabilities.
@@ -57,11 +212,24 @@ impl Seat {
 
     /// Whether modules are being evaluated, and how.
     pub fn loading(&self) -> Loading {
-        Loading::Done
+        match self.loading.load(Ordering::Relaxed) {
+            first if first == Loading::First as u8 => Loading::First,
+            again if again == Loading::Again as u8 => Loading::Again,
+            _ => Loading::Done,
+        }
+    }
+
+    /// From now on host functions act and are not recorded.
+    pub fn loaded(&self) {
+        self.loading.store(Loading::Done as u8, Ordering::Relaxed);
+        self.played.lock().clear();
     }
 
     /// Runs a host function for the function in progress. Where it waits, this thread waits and
     /// the deadline stands still.
+    ///
+    /// The work is polled once at once, since most functions have nothing to wait for; only then
+    /// the thread blocks, for no longer than `runtime.host_wait_ms`.
     ///
     /// # Errors
     /// What is wrong with the arguments, or why the work failed.
@@ -71,15 +239,71 @@ impl Seat {
         arguments: &mut dyn erased_serde::Deserializer<'_>,
         origin: Origin<'_>,
     ) -> Result<Arc<Answer>, HostError> {
-        let _runtime = self.cx.io.enter();
-        let mut work = function
-            .begin(arguments, &self.cx, origin)
-            .map_err(|error| HostError::Arguments(error.to_string()))?;
-        let answer = match work.as_mut().now_or_never() {
-            Some(answer) => answer,
-            None => self.cx.io.block_on(work),
+        // A loop that swallows errors must not keep the server busy beyond its time.
+        if self.expired() {
+            return Err(HostError::Failed(TIME_IS_UP.into()));
+        }
+        match self.loading() {
+            Loading::Done => self.act(function, arguments, origin),
+            Loading::Again => self.play(function.name),
+            Loading::First if self.tape.is_full() => Err(HostError::Failed(TAPE_FULL.into())),
+            Loading::First => {
+                let result = self.act(function, arguments, origin);
+                self.tape.keep(function.name, Recorded::of(&result));
+                result
+            }
+        }
+    }
+
+    /// What `function` answered when it was called the same time round in the first loading.
+    fn play(&self, function: &'static str) -> Result<Arc<Answer>, HostError> {
+        let mut played = self.played.lock();
+        let next = played.entry(function).or_default();
+        let recorded = self.tape.answer(function, *next);
+        *next += 1;
+        let call = *next;
+        recorded.map_or_else(
+            || {
+                Err(HostError::Failed(
+                    Status::of(
+                        Code::FailedPrecondition,
+                        format!(
+                            "call {call} of {function} while loading has no answer: modules called \
+                             it less often when they were first loaded"
+                        ),
+                    )
+                    .into(),
+                ))
+            },
+            Recorded::play,
+        )
+    }
+
+    fn act(
+        &self,
+        function: &HostFunction,
+        arguments: &mut dyn erased_serde::Deserializer<'_>,
+        origin: Origin<'_>,
+    ) -> Result<Arc<Answer>, HostError> {
+        let mut work = {
+            // Work may make timers and tasks of the I/O runtime.
+            let _runtime = self.cx.io.enter();
+            let mut work = function
+                .begin(arguments, &self.cx, origin)
+                .map_err(|error| HostError::Arguments(error.to_string()))?;
+            match work.as_mut().now_or_never() {
+                Some(answer) => return answer.map(Arc::new).map_err(HostError::Failed),
+                None => work,
+            }
         };
-        answer.map(Arc::new).map_err(HostError::Failed)
+        let _waiting = Waiting::begin(self);
+        let limit = self.host_wait;
+        self.cx
+            .io
+            .block_on(async { tokio::time::timeout(limit, work.as_mut()).await })
+            .unwrap_or_else(|_| Err(WAITED_TOO_LONG.into()))
+            .map(Arc::new)
+            .map_err(HostError::Failed)
     }
 
     /// Whether the deadline of the function in progress has passed: an interpreter that is asked
@@ -91,7 +315,98 @@ impl Seat {
     /// What the watchdog calls when the deadline passes, for an interpreter that must be told
     /// (LuaJIT). Replaced by `None` before what it points to goes away: once this returns, the
     /// old one is not running and will not run again.
+    ///
+    /// An interpreter whose deadline passed is not used again, so a stop need not be undone.
     pub fn set_stopper(&self, stopper: Option<Stopper>) {
         *self.stopper.lock() = stopper;
     }
+
+    /// Something begins to run that may take until `due_ns`.
+    pub(super) fn begin(&self, due_ns: u64) {
+        self.expired.store(false, Ordering::Relaxed);
+        self.due_ns.store(due_ns.clamp(REST + 1, OVER - 1), Ordering::Relaxed);
+    }
+
+    /// What ran has ended; whether its deadline had passed.
+    pub(super) fn end(&self) -> bool {
+        if self.due_ns.swap(REST, Ordering::AcqRel) != OVER {
+            return false;
+        }
+        // The watchdog may be about to call the stopper, which must not hit what comes next.
+        drop(self.stopper.lock());
+        true
+    }
+
+    /// Ends what runs if its time is up: whether it has passed by now, and whether that is news.
+    pub(super) fn check(&self, now_ns: u64) -> Due {
+        let due_ns = self.due_ns.load(Ordering::Relaxed);
+        match due_ns {
+            REST => return Due::Not,
+            OVER => return Due::Over,
+            due if due > now_ns => return Due::Not,
+            _ => {}
+        }
+        let stopper = self.stopper.lock();
+        // Only what is still running and still late: it may have ended or gone to wait meanwhile.
+        if self.due_ns.compare_exchange(due_ns, OVER, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
+            return Due::Not;
+        }
+        self.expired.store(true, Ordering::Relaxed);
+        if let Some(stop) = stopper.as_ref() {
+            stop();
+        }
+        Due::Now
+    }
+}
+
+/// What the watchdog finds of a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// It has not passed.
+    Not,
+    /// It has just passed, and what runs was told.
+    Now,
+    /// It passed before, and what runs has not ended yet.
+    Over,
+}
+
+/// The time in which a seat's thread waits: its deadline stands still until this is dropped.
+struct Waiting<'a> {
+    seat: &'a Seat,
+    rest_ns: Option<u64>,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(seat: &'a Seat) -> Self {
+        let due_ns = seat.due_ns.load(Ordering::Relaxed);
+        let running = due_ns != REST && due_ns != OVER;
+        // Lost against the watchdog: then the deadline has passed and stays so.
+        let paused = running
+            && seat
+                .due_ns
+                .compare_exchange(due_ns, REST, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+        if let Some(waits) = &seat.waits {
+            waits.leave();
+        }
+        Self { seat, rest_ns: paused.then(|| due_ns.saturating_sub(now_ns())) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(waits) = &self.seat.waits {
+            waits.come_back();
+        }
+        if let Some(rest_ns) = self.rest_ns {
+            let due_ns = now_ns().saturating_add(rest_ns).min(OVER - 1);
+            self.seat.due_ns.store(due_ns, Ordering::Release);
+        }
+    }
+}
+
+/// The instant (ns) `limit` after `now_ns`.
+pub(super) fn due(now_ns: u64, limit: Duration) -> u64 {
+    now_ns.saturating_add(ns(limit))
 }

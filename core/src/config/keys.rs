@@ -251,6 +251,8 @@ settings! {
         call_deadline_ms: u64 = 10_000, min(1);
         /// Running time that loading the modules and InitModule may take (ms).
         load_deadline_ms: u64 = 60_000, min(1);
+        /// Longest time one host function may keep a module waiting (ms).
+        host_wait_ms: u64 = 60_000, min(1);
         /// Memory that one interpreter may take (MB).
         memory_limit_mb: usize = 128, min(1);
         /// Calls that may wait for an interpreter of one language before further ones are refused.
