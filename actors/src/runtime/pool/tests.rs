@@ -104,7 +104,7 @@ impl Rig {
         script: impl Fn(&Seat, u32) -> Invoked + Send + Sync + 'static,
     ) -> Result<Self, LoadError> {
         let fake = Arc::new(Fake { script: Arc::new(script), starts: AtomicUsize::new(0) });
-        let cx = Arc::new(Cx { io: io() });
+        let cx = Arc::new(Cx::without_database(Arc::default(), io()).unwrap());
         let watchdog = Watchdog::start().unwrap();
         let program = Arc::clone(&fake) as Arc<dyn Program>;
         let (pool, _) = ScriptPool::start(program, cx, settings, &watchdog).await?;
