@@ -1,0 +1,14 @@
+//! End-to-end tests: clients' stories against the real server on a real PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod support;
+
+mod client;
+mod durability;
+mod first_use;
+mod native;
+mod operator;
+mod runaway;
+mod runtimes;
+mod sessions;
+mod sign_in;

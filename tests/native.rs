@@ -1,0 +1,1 @@
+//! Native modules: the Rust and the Go sample in a running server.
