@@ -75,7 +75,7 @@ typedef uint32_t guildhall_level;
 
 /*
  * What a module registers for. A name is needed where one is given in brackets; case does not
- * count in it. Of those marked with a star only the last registration counts.
+ * count in RPC ids and API names. Of those marked with a star only the last registration counts.
  */
 typedef uint32_t guildhall_point;
 #define GUILDHALL_RPC 1u                  /* [RPC id] */

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod host;
+pub mod native;
 pub mod pool;
 pub mod script;
 pub mod seat;
