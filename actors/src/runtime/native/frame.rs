@@ -102,9 +102,10 @@ impl<'a> Frame<'a> {
 
     /// The context as the module reads it; good until the end of the call.
     pub(super) fn context_bytes(&self) -> Bytes {
-        Bytes::of(self.context_bytes.get_or_init(|| {
-            context::of(self.context, self.options).encode_to_vec()
-        }))
+        Bytes::of(
+            self.context_bytes
+                .get_or_init(|| context::of(self.context, self.options).encode_to_vec()),
+        )
     }
 
     /// Notes a registration; gives it back outside an initialisation.

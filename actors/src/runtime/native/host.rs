@@ -131,29 +131,32 @@ fn run(frame: &Frame<'_>, number: u32, arguments: &[u8]) -> Result<Vec<u8>, (Cod
         .map_err(|error| (Code::InvalidArgument, format!("{name}: bad arguments: {error}")))?;
     let mut arguments = <dyn erased_serde::Deserializer<'_>>::erase(Positional(arguments.values));
     let origin = Origin { language: Language::Native, context: frame.context };
-    let answer = frame.seat.host(function, &mut arguments, origin).map_err(|error| match error {
-        HostError::Arguments(text) => (Code::InvalidArgument, format!("{name}: {text}")),
-        HostError::Failed(Error::Status(status)) => (status.code, status.message.into_owned()),
-        HostError::Failed(Error::Fault(fault)) => {
-            // The module may show the sentence to a client, so the source stays here.
-            warn!(
-                runtime = Language::Native.name(),
-                module = frame.module,
-                function = frame.function,
-                host_function = name,
-                source = %fault.source,
-                "host function failed"
-            );
-            (fault.code, fault.message.into_owned())
-        }
-    })?;
+    let answer =
+        frame.seat.host(function, &mut arguments, origin).map_err(|error| match error {
+            HostError::Arguments(text) => (Code::InvalidArgument, format!("{name}: {text}")),
+            HostError::Failed(Error::Status(status)) => (status.code, status.message.into_owned()),
+            HostError::Failed(Error::Fault(fault)) => {
+                // The module may show the sentence to a client, so the source stays here.
+                warn!(
+                    runtime = Language::Native.name(),
+                    module = frame.module,
+                    function = frame.function,
+                    host_function = name,
+                    source = %fault.source,
+                    "host function failed"
+                );
+                (fault.code, fault.message.into_owned())
+            }
+        })?;
     let value: Value = erased_serde::serialize(&**answer, ValueSerializer)
         .map_err(|error| (Code::Internal, format!("{name}: {error}")))?;
     Ok(value.encode_to_vec())
 }
 
 unsafe extern "C" fn context(call: abi::Call) -> Bytes {
-    contained(Bytes::NONE, || frame::with(call, Frame::context_bytes).unwrap_or(Bytes::NONE))
+    contained(Bytes::NONE, || {
+        frame::with(call, |frame| frame.context_bytes()).unwrap_or(Bytes::NONE)
+    })
 }
 
 unsafe extern "C" fn answer(call: abi::Call, data: *const u8, len: usize) -> abi::Code {

@@ -140,8 +140,7 @@ struct Handle {
     seat: Arc<Seat>,
 }
 
-const NO_SUCH_FUNCTION: Status =
-    Status::new(Code::Internal, "Native function is not registered.");
+const NO_SUCH_FUNCTION: Status = Status::new(Code::Internal, "Native function is not registered.");
 const NO_MESSAGE: &str = "Native function failed without a message.";
 
 impl Interpreter for Handle {

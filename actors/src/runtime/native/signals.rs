@@ -10,8 +10,7 @@ use libc::{
 
 /// The signals that are the server's to handle. Those of faults (SIGSEGV and its kin) are left to
 /// a Go runtime, which needs them to recover from a nil dereference and passes on what is not its.
-const OURS: [c_int; 8] =
-    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE];
+const OURS: [c_int; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGPIPE];
 
 /// Runs `load`; handlers that stood before stand again afterwards.
 ///
@@ -55,7 +54,7 @@ mod tests {
 
     fn install(signal: c_int, function: extern "C" fn(c_int)) {
         // SAFETY: the handlers do nothing.
-        unsafe { libc::signal(signal, function as libc::sighandler_t) };
+        unsafe { libc::signal(signal, function as *const () as libc::sighandler_t) };
     }
 
     #[test]
@@ -66,8 +65,8 @@ mod tests {
             install(SIGUSR2, second);
         });
         let standing = |signal| handler(signal).map(|action| action.sa_sigaction);
-        assert_eq!(standing(SIGUSR1), Some(first as libc::sighandler_t));
+        assert_eq!(standing(SIGUSR1), Some(first as *const () as libc::sighandler_t));
         // Nobody had it before, so whoever took it keeps it.
-        assert_eq!(standing(SIGUSR2), Some(second as libc::sighandler_t));
+        assert_eq!(standing(SIGUSR2), Some(second as *const () as libc::sighandler_t));
     }
 }
