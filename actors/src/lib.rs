@@ -5,12 +5,15 @@
 //! [`runtime`] holds the interpreters. The three declarations that everything is built from are
 //! [`endpoint::Endpoint`], [`host::HostFn`] and the lists in [`tables`].
 
+pub mod clock;
 pub mod cx;
 pub mod database;
 pub mod endpoint;
 pub mod host;
+pub mod passwords;
 pub mod registry;
 pub mod resources;
 pub mod runtime;
+pub mod sign_in;
 pub mod store;
 pub mod tables;
