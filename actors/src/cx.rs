@@ -7,7 +7,10 @@ use tokio::runtime::Handle;
 
 use crate::{
     database::Database,
+    passwords::Passwords,
     runtime::host::{cache::LocalCaches, http::HttpClients},
+    sessions::Sessions,
+    sign_in::SignInLimits,
 };
 
 /// The capabilities of the server, shared by every slice, host function and actor.
@@ -22,6 +25,12 @@ pub struct Cx {
     pub io: Handle,
     /// The database.
     pub db: Database,
+    /// Session tokens and their revocations.
+    pub sessions: Sessions,
+    /// The threads that hash and check passwords.
+    pub passwords: Passwords,
+    /// The limits on failed sign-ins.
+    pub sign_in: SignInLimits,
     /// The local caches of the module languages.
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.

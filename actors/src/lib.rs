@@ -14,6 +14,7 @@ pub mod passwords;
 pub mod registry;
 pub mod resources;
 pub mod runtime;
+pub mod sessions;
 pub mod sign_in;
 pub mod store;
 pub mod tables;

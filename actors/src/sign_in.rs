@@ -50,12 +50,12 @@ type Key = u128;
 #[derive(Debug)]
 struct Counts {
     limits: [u32; 3],
-    window_s: u64,
+    window_s: i64,
     max_tracked: usize,
     secrets: [RandomState; 2],
     entries: HashMap<Key, Entry>,
     /// Every window that has begun, oldest first, with its beginning.
-    windows: VecDeque<(Key, u64)>,
+    windows: VecDeque<(Key, i64)>,
     waiting: usize,
 }
 
@@ -84,7 +84,7 @@ impl SignInLimits {
                     settings.account_limit,
                     settings.address_limit,
                 ],
-                window_s: settings.window_sec,
+                window_s: i64::try_from(settings.window_sec).unwrap_or(i64::MAX),
                 max_tracked: usize::try_from(settings.max_tracked).unwrap_or(usize::MAX),
                 secrets: [RandomState::new(), RandomState::new()],
                 entries: HashMap::new(),
@@ -166,7 +166,7 @@ impl Counts {
         ]
     }
 
-    fn begin(&mut self, keys: &Keys, now_s: u64) -> Verdict {
+    fn begin(&mut self, keys: &Keys, now_s: i64) -> Verdict {
         self.forget(now_s);
         let mut verdict = Verdict::Begin;
         for (key, limit) in keys.iter().zip(self.limits) {
@@ -186,7 +186,7 @@ impl Counts {
         verdict
     }
 
-    fn fail(&mut self, keys: &Keys, now_s: u64) {
+    fn fail(&mut self, keys: &Keys, now_s: i64) {
         self.forget(now_s);
         for key in keys.iter().flatten() {
             let entry = self.entries.entry(*key).or_default();
@@ -212,7 +212,7 @@ impl Counts {
     }
 
     /// Forgets the windows that have passed.
-    fn forget(&mut self, now_s: u64) {
+    fn forget(&mut self, now_s: i64) {
         while let Some((_, since_s)) = self.windows.front() {
             if now_s.saturating_sub(*since_s) < self.window_s {
                 return;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     /// One attempt that fails at `now_s` unless it is refused, which is told.
-    fn fails(limits: &SignInLimits, account: &str, from: Option<IpAddr>, now_s: u64) -> bool {
+    fn fails(limits: &SignInLimits, account: &str, from: Option<IpAddr>, now_s: i64) -> bool {
         let mut counts = limits.0.counts.lock();
         let keys = counts.keys(account, from);
         let begun = counts.begin(&keys, now_s) == Verdict::Begin;
@@ -363,10 +363,10 @@ mod tests {
             (state >> 33) % below
         };
         let limits = limits(3, 7, 11, 1000);
-        let mut failures: HashMap<(Option<u64>, Option<u64>), Vec<u64>> = HashMap::new();
+        let mut failures: HashMap<(Option<u64>, Option<u64>), Vec<i64>> = HashMap::new();
         let mut now_s = 0;
         for _ in 0..20_000 {
-            now_s += random(8);
+            now_s += random(8) as i64;
             let (account, from) = (random(6), random(5));
             if !fails(&limits, &account.to_string(), address(from as u32), now_s) {
                 continue;
