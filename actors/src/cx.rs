@@ -25,7 +25,7 @@ pub struct Cx {
     pub io: Handle,
     /// The database.
     pub db: Database,
-    /// Session tokens and their revocations.
+    /// Session tokens and their revocations, which [`Sessions::load`] reads at start.
     pub sessions: Sessions,
     /// The threads that hash and check passwords.
     pub passwords: Passwords,
@@ -47,7 +47,11 @@ impl Cx {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let caches = LocalCaches::new(config.runtime.local_cache_entries as u64);
         let http = HttpClients::new(&config.runtime).or_fault("Could not set up outgoing HTTP.")?;
-        Ok(Self { config, io, db, caches, http })
+        let sessions = Sessions::new(&config.session);
+        let passwords = Passwords::start(&config.password)
+            .or_fault("Could not start the threads that check passwords.")?;
+        let sign_in = SignInLimits::new(&config.sign_in);
+        Ok(Self { config, io, db, sessions, passwords, sign_in, caches, http })
     }
 
     /// The capabilities of a server without a database, for checking modules and for tests.

@@ -126,24 +126,8 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Sessions by these keys and lives, with the revocations of the database. Those that have
-    /// ended are removed from time to time by a task on `io`.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn open(
-        settings: &config::Session,
-        db: &Database,
-        io: &Handle,
-    ) -> Result<Self, DbError> {
-        let sessions = Self::new(settings);
-        sessions.load(db).await?;
-        sessions.expect(db, 0).await?;
-        io.spawn(sweep(Arc::downgrade(&sessions.0), db.clone()));
-        Ok(sessions)
-    }
-
-    fn new(settings: &config::Session) -> Self {
+    /// Sessions by these keys and lives, nothing revoked yet.
+    pub fn new(settings: &config::Session) -> Self {
         let seconds = |life: u64| i64::try_from(life).unwrap_or(i64::MAX);
         Self(Arc::new(Inner {
             session_key: TokenKey::new(settings.encryption_key.reveal().as_bytes()),
@@ -333,7 +317,19 @@ impl Sessions {
         Ok(())
     }
 
-    async fn load(&self, db: &Database) -> Result<(), DbError> {
+    /// Reads the revocations of the database, once, before tokens are asked about. Those that
+    /// have ended are removed from time to time by a task on `io`.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn load(&self, db: &Database, io: &Handle) -> Result<(), DbError> {
+        self.read(db).await?;
+        self.expect(db, 0).await?;
+        io.spawn(sweep(Arc::downgrade(&self.0), db.clone()));
+        Ok(())
+    }
+
+    async fn read(&self, db: &Database) -> Result<(), DbError> {
         let users = db.query(REVOKED_USERS, &[]).await?;
         let tokens = db.query(REVOKED_TOKENS, &[]).await?;
         let mut revoked = self.0.revoked.write();
