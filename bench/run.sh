@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Measures this server by the shared load generator, on a PostgreSQL of its own that runs beside it.
+#   bench/run.sh [SCENARIO,...] [SECONDS]
+# Prints one JSON line a scenario (the best-known figure is cpu_us_per_op: see the README there).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shared=${BENCH:-../shared/bench}
+scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before}
+seconds=${2:-6}
+[ -d "$shared/loadgen" ] || { echo "bench: no load generator at $shared/loadgen" >&2; exit 1; }
+
+cargo build --release --locked
+CARGO_TARGET_DIR=target/loadgen cargo build --release --quiet --manifest-path "$shared/loadgen/Cargo.toml"
+loadgen=target/loadgen/release/loadgen
+
+work=$(mktemp -d /tmp/guildhall-bench.XXXXXX)
+chmod 755 "$work"
+export PATH="$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)"
+postgres_user() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
+stop() {
+  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true; }
+  [ ! -d "$work/db" ] || postgres_user pg_ctl -D "$work/db" -m immediate stop >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap stop EXIT
+mkdir "$work/db" && { [ "$(id -u)" != 0 ] || chown postgres "$work/db"; }
+postgres_user initdb -D "$work/db" -U bench --auth=trust -E UTF8 --locale=C >/dev/null
+port=${BENCH_PG_PORT:-54399}
+postgres_user pg_ctl -D "$work/db" -w -l "$work/db/log" -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''" start >/dev/null
+psql -q -h 127.0.0.1 -p "$port" -U bench -d postgres -c 'CREATE DATABASE bench'
+address="bench@127.0.0.1:$port/bench"
+target/release/guildhall migrate up --database.address "$address" >/dev/null
+
+http=${BENCH_PORT:-17350}
+target/release/guildhall --database.address "$address" --database.max_open_conns 40 \
+  --runtime.path "$shared/modules" --data_dir "$work" --logger.level warn \
+  --session.token_expiry_sec 3600 --socket.port "$http" --console.port $((http + 1)) >"$work/log" 2>&1 &
+server=$!
+until curl -sf "http://127.0.0.1:$http/healthcheck" >/dev/null; do
+  kill -0 "$server" || { cat "$work/log"; exit 1; }
+  sleep 0.02
+done
+"$loadgen" run --base "http://127.0.0.1:$http" --pid "$server" --pg-db bench --scenarios "$scenarios" --secs "$seconds"
