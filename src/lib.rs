@@ -1,4 +1,7 @@
 //! The server: its edges and their wiring.
 
+pub mod cli;
+pub mod healthcheck;
 pub mod http;
+pub mod logging;
 pub mod migrate;
