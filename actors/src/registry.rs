@@ -3,17 +3,26 @@
 //! The [`Registry`] actor owns all registrations and publishes [`Routes`], an immutable snapshot
 //! that edges read on every call without a message.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+pub mod hooks;
 
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
+
+use actix::{Actor, Handler, Message, MessageResult};
+use arc_swap::ArcSwap;
 use guildhall_core::{Code, Error, Result, Status};
 
 use crate::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, EndpointVisitor},
     host::Language,
     runtime::{
         call::{Call, Context, Input, Output, Wire},
         pool::ScriptPool,
     },
+    tables,
 };
 
 /// What a module can register for.
@@ -42,6 +51,36 @@ pub enum Point {
     EventSessionStart,
     EventSessionEnd,
     Shutdown,
+}
+
+impl Point {
+    /// What it is, in words for logs.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Rpc => "RPC",
+            Self::Before => "before hook",
+            Self::After => "after hook",
+            Self::RealtimeBefore => "realtime before hook",
+            Self::RealtimeAfter => "realtime after hook",
+            Self::Match => "match",
+            Self::MatchmakerMatched => "matchmaker matched",
+            Self::MatchmakerOverride => "matchmaker override",
+            Self::MatchmakerProcessor => "matchmaker processor",
+            Self::TournamentEnd => "tournament end",
+            Self::TournamentReset => "tournament reset",
+            Self::LeaderboardReset => "leaderboard reset",
+            Self::StorageIndex => "storage index",
+            Self::StorageIndexFilter => "storage index filter",
+            Self::PurchaseNotificationApple => "Apple purchase notification",
+            Self::SubscriptionNotificationApple => "Apple subscription notification",
+            Self::PurchaseNotificationGoogle => "Google purchase notification",
+            Self::SubscriptionNotificationGoogle => "Google subscription notification",
+            Self::Event => "event",
+            Self::EventSessionStart => "session start event",
+            Self::EventSessionEnd => "session end event",
+            Self::Shutdown => "shutdown",
+        }
+    }
 }
 
 /// A function of a loaded module, as its runtime numbers them.
@@ -129,18 +168,30 @@ fn wire<M: crate::endpoint::Message>(message: &M) -> Result<Wire> {
     Ok(Wire { descriptor, bytes: message.encode_to_vec() })
 }
 
-/// The snapshot that every call reads.
+/// The snapshot that every call reads. Looking something up copies nothing and allocates nothing.
 #[derive(Debug, Default)]
 pub struct Routes {
+    generation: u64,
     rpc: HashMap<String, Target>,
-    before: HashMap<String, Target>,
-    after: HashMap<String, Target>,
+    before: HashMap<&'static str, Target>,
+    after: HashMap<&'static str, Target>,
+    events: Vec<Target>,
 }
 
 impl Routes {
+    /// Which publication this is; 0 before any.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The function behind RPC `id` (lower case).
     pub fn rpc(&self, id: &str) -> Option<&Target> {
         self.rpc.get(id)
+    }
+
+    /// Every RPC id (lower case), in no order.
+    pub fn rpc_ids(&self) -> impl Iterator<Item = &str> {
+        self.rpc.keys().map(String::as_str)
     }
 
     /// The before hook of the endpoint with this published name.
@@ -152,4 +203,240 @@ impl Routes {
     pub fn after(&self, endpoint: &'static str) -> Option<&Target> {
         self.after.get(endpoint)
     }
+
+    /// The functions that are given every event, in the order of their registration.
+    pub fn events(&self) -> &[Target] {
+        &self.events
+    }
 }
+
+/// Where the current [`Routes`] are read; cheap to clone.
+pub type Published = Arc<ArcSwap<Routes>>;
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It answers.
+    Answers,
+    /// Another registration for the same answers in its place.
+    Superseded,
+    /// Nothing of the server calls it yet.
+    Unserved,
+    /// The server's API has nothing of that name.
+    Unknown,
+}
+
+/// A registration and what became of it: a row of [`Status`](GetStatus)'s answer.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The module's language.
+    pub language: Language,
+    /// The registration. The name of a hook is the published one, where there is one.
+    pub registration: Registration,
+    /// What became of it.
+    pub standing: Standing,
+}
+
+impl fmt::Display for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Registration { point, name, module, .. } = &self.registration;
+        write!(f, "{}", point.words())?;
+        if !name.is_empty() {
+            write!(f, " {name}")?;
+        }
+        write!(f, " ({module})")
+    }
+}
+
+/// The modules of one language, loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What they registered, in order.
+    pub registrations: Vec<Registration>,
+    /// Where they run.
+    pub pool: ScriptPool,
+}
+
+/// Puts `loaded` in the place of what these languages had registered, and publishes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Register {
+    /// One for each language.
+    pub loaded: Vec<Loaded>,
+}
+
+/// Asks for all registrations, by precedence and in order.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Registered>")]
+pub struct GetStatus;
+
+/// The actor that owns all registrations.
+#[derive(Debug, Default)]
+pub struct Registry {
+    published: Published,
+    generation: u64,
+    loaded: BTreeMap<Language, Loaded>,
+    status: Vec<Registered>,
+}
+
+impl Registry {
+    /// Where the registry publishes; read by every edge.
+    pub fn published(&self) -> Published {
+        Arc::clone(&self.published)
+    }
+
+    fn register(&mut self, loaded: Vec<Loaded>) {
+        for loaded in loaded {
+            self.loaded.insert(loaded.pool.language(), loaded);
+        }
+        self.generation += 1;
+        let served = Served::of_tables();
+        let (routes, status) = resolve(self.generation, &self.loaded, &served);
+        self.status = status;
+        self.published.store(Arc::new(routes));
+        self.tell();
+    }
+
+    /// Says once what was registered, and what of it nothing calls.
+    fn tell(&self) {
+        let list = |standing| {
+            let rows = self.status.iter().filter(|row| row.standing == standing);
+            rows.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        tracing::info!(
+            generation = self.generation,
+            answering = list(Standing::Answers).len(),
+            superseded = list(Standing::Superseded).len(),
+            "modules registered"
+        );
+        let (unserved, unknown) = (list(Standing::Unserved), list(Standing::Unknown));
+        if !unserved.is_empty() || !unknown.is_empty() {
+            tracing::warn!(
+                not_served_yet = unserved.join(", "),
+                unknown = unknown.join(", "),
+                "registrations that are never called"
+            );
+        }
+    }
+}
+
+impl Actor for Registry {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<Register> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, message: Register, _: &mut Self::Context) {
+        self.register(message.loaded);
+    }
+}
+
+impl Handler<GetStatus> for Registry {
+    type Result = MessageResult<GetStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.status.clone())
+    }
+}
+
+/// The published names of endpoints with hooks that are served.
+struct Served(HashSet<&'static str>);
+
+impl Served {
+    fn of_tables() -> Self {
+        let mut served = Self(HashSet::new());
+        tables::each_endpoint(&mut served);
+        served
+    }
+}
+
+impl EndpointVisitor for Served {
+    fn visit<E: Endpoint>(&mut self) {
+        if E::HOOKS {
+            self.0.insert(E::NAME);
+        }
+    }
+}
+
+/// Resolves all registrations: native before Lua before JavaScript. Of several in one language for
+/// the same thing the last counts, in JavaScript the first. Events go to all.
+///
+/// Source: Nakama, `NewRuntime`.
+fn resolve(
+    generation: u64,
+    loaded: &BTreeMap<Language, Loaded>,
+    served: &Served,
+) -> (Routes, Vec<Registered>) {
+    let mut routes = Routes { generation, ..Routes::default() };
+    let mut status = Vec::new();
+    // The row that answers for a point and name.
+    let mut answering: HashMap<(Point, String), (usize, Target)> = HashMap::new();
+    for (&language, Loaded { registrations, pool }) in loaded {
+        for registration in registrations {
+            let (name, standing) = standing(registration, served);
+            let mut registration = registration.clone();
+            registration.name = name;
+            let row = status.len();
+            let target = Target {
+                language,
+                function: registration.function,
+                module: registration.module.as_str().into(),
+                pool: pool.clone(),
+            };
+            let key = (registration.point, registration.name.clone());
+            status.push(Registered { language, registration, standing });
+            if standing != Standing::Answers {
+                continue;
+            }
+            if key.0 == Point::Event {
+                routes.events.push(target);
+                continue;
+            }
+            match answering.entry(key) {
+                Entry::Vacant(entry) => drop(entry.insert((row, target))),
+                Entry::Occupied(entry)
+                    if entry.get().1.language != language || language == Language::JavaScript =>
+                {
+                    status[row].standing = Standing::Superseded;
+                }
+                Entry::Occupied(mut entry) => {
+                    let (before, _) = entry.insert((row, target));
+                    status[before].standing = Standing::Superseded;
+                }
+            }
+        }
+    }
+    for ((point, name), (_, target)) in answering {
+        match (point, hooks::request(&name)) {
+            (Point::Rpc, _) => drop(routes.rpc.insert(name, target)),
+            (Point::Before, Some(name)) => drop(routes.before.insert(name, target)),
+            (Point::After, Some(name)) => drop(routes.after.insert(name, target)),
+            // `standing` lets nothing else through.
+            _ => {}
+        }
+    }
+    (routes, status)
+}
+
+/// The name under which a registration is known, and whether anything calls it.
+fn standing(registration: &Registration, served: &Served) -> (String, Standing) {
+    let name = &registration.name;
+    match registration.point {
+        Point::Rpc => (name.to_lowercase(), Standing::Answers),
+        Point::Before | Point::After => match hooks::request(name) {
+            Some(name) if served.0.contains(name) => (name.to_owned(), Standing::Answers),
+            Some(name) => (name.to_owned(), Standing::Unserved),
+            None => (name.clone(), Standing::Unknown),
+        },
+        Point::RealtimeBefore | Point::RealtimeAfter => match hooks::realtime(name) {
+            Some(name) => (name.to_owned(), Standing::Unserved),
+            None => (name.clone(), Standing::Unknown),
+        },
+        Point::Event => (name.clone(), Standing::Answers),
+        _ => (name.clone(), Standing::Unserved),
+    }
+}
+
+#[cfg(test)]
+mod tests;
