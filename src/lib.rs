@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod healthcheck;
 pub mod http;
+pub mod listen;
 pub mod logging;
 pub mod migrate;

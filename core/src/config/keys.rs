@@ -160,9 +160,9 @@ settings! {
         /// Messages that may wait for a slow client before its WebSocket is closed.
         outgoing_queue_size: usize = 64, unserved;
         /// Certificate file for TLS by the server itself; needs socket.ssl_private_key.
-        ssl_certificate: String = "", unserved;
+        ssl_certificate: String = "";
         /// Key file for TLS by the server itself; needs socket.ssl_certificate.
-        ssl_private_key: String = "", unserved;
+        ssl_private_key: String = "";
         /// Headers, as name=value, added to answers that lack them.
         response_headers: List = &[], pairs;
         /// Number of proxies in front of the server, by which a client's address is found.

@@ -73,6 +73,10 @@ pub(super) fn flags(args: &[String], known: &[Known]) -> Result<Vec<Setting>, Pr
             origin: Origin::Flag,
         };
         let Some(key) = known.iter().find(|key| key.path == name) else {
+            let next = args.next().filter(|next| attached.is_none() && !next.starts_with('-'));
+            if let Some(value) = next {
+                setting.given = Given::text(value);
+            }
             return Err(unknown(&setting, known));
         };
         let value = match attached {
@@ -115,7 +119,7 @@ pub(super) fn environment(
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         match known.iter().find(|key| variable(&key.path) == name) {
             Some(key) => {
-                let given = if key.list { list(&value)? } else { Given::text(value) };
+                let given = if key.list { list(&name, &value)? } else { Given::text(value) };
                 settings.push(Setting {
                     key: key.path.clone(),
                     given,
@@ -134,9 +138,9 @@ pub(super) fn environment(
     Ok(settings)
 }
 
-fn list(value: &str) -> Result<Given, Problem> {
+fn list(name: &str, value: &str) -> Result<Given, Problem> {
     if value.starts_with('[') {
-        return yaml::flow_list(value);
+        return yaml::flow_list(name, value);
     }
     Ok(Given::List(
         value

@@ -103,14 +103,16 @@ fn the_default_file_loads_as_the_defaults() {
 
 #[test]
 fn a_flag_wins_over_the_environment_over_files_over_the_default() {
-    let first =
-        temporary("first.yml", "socket: { port: 1, address: one, proxy_count: 1 }\nname: one\n");
+    let first = temporary(
+        "first.yml",
+        "socket: { port: 1_000, address: one, proxy_count: 1 }\nname: one\n",
+    );
     let second = temporary("second.yml", "socket:\n  address: two\n  proxy_count: 2\nname: two\n");
     let args = ["--config", &first, "-config", &second, "--name=four"];
     let config = load(&args, &[("GUILDHALL_SOCKET_PROXY_COUNT", "3"), ("GUILDHALL_NAME", "three")])
         .unwrap()
         .config;
-    assert_eq!(config.socket.port, 1);
+    assert_eq!(config.socket.port, 1000);
     assert_eq!(config.socket.address, "two");
     assert_eq!(config.socket.proxy_count, 3);
     assert_eq!(config.name, "four");
@@ -148,6 +150,11 @@ fn a_list_in_the_environment_has_commas_or_brackets() {
     assert_eq!(read("a=1, b=2").to_vec(), ["a=1", "b=2"]);
     assert_eq!(read("[\"a=1,2\", b=3]").to_vec(), ["a=1,2", "b=3"]);
     assert!(read("").is_empty());
+    let problem = load(&[], &[("GUILDHALL_RUNTIME_ENV", "[{ hush: 1 }]")]).unwrap_err().to_string();
+    assert_eq!(
+        problem,
+        "GUILDHALL_RUNTIME_ENV expects texts in its brackets, [\"like\", \"this\"]"
+    );
 }
 
 #[test]
@@ -268,7 +275,7 @@ fn what_a_flag_or_variable_holds_wrongly_is_named_as_it_was_written() {
         "--socket.port has no value; it expects a whole number from 0 to 65535",
     );
     check(
-        &["--socket.prt=1"],
+        &["--socket.prt", "1"],
         &[],
         "unknown key --socket.prt (value \"1\"); the nearest known key is --socket.port, which expects a whole number from 0 to 65535",
     );

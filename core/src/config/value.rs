@@ -105,7 +105,8 @@ macro_rules! whole_number {
         impl Value for $int {
             fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
                 let Given::Text { text, quoted: false } = given else { return Err(self.allowed(rule)) };
-                let number = text.parse::<i64>().ok().filter(|number| range::<$int>(rule).contains(number));
+                // `10_000` is a number in YAML and for the reference's flags.
+                let number = text.replace('_', "").parse::<i64>().ok().filter(|number| range::<$int>(rule).contains(number));
                 *self = number.and_then(|number| Self::try_from(number).ok()).ok_or_else(|| self.allowed(rule))?;
                 Ok(())
             }

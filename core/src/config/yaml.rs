@@ -32,16 +32,16 @@ pub(super) fn settings(path: &str, text: &str) -> Result<Vec<Setting>, Problem> 
     Ok(settings)
 }
 
-/// A list in brackets, as an environment variable may hold.
+/// A list in brackets, as the environment variable `name` may hold.
 ///
 /// # Errors
 /// `text` is not a YAML list of texts; `text` is not shown, since it may be secret.
-pub(super) fn flow_list(text: &str) -> Result<Given, Problem> {
-    let node = Reader::new("environment", text).document()?;
+pub(super) fn flow_list(name: &str, text: &str) -> Result<Given, Problem> {
+    let node = Reader::new(name, text).document()?;
     match given(node.content) {
         list @ Given::List(_) => Ok(list),
         Given::Text { .. } | Given::Mapping | Given::Nothing => {
-            Err(Problem::new("environment: expects a list in brackets"))
+            Err(Problem::new(format!("{name} expects texts in its brackets, [\"like\", \"this\"]")))
         }
     }
 }
