@@ -4,6 +4,7 @@ pub mod call;
 pub mod host;
 pub mod native;
 pub mod modules;
+pub mod javascript;
 pub mod pool;
 pub mod script;
 pub mod seat;

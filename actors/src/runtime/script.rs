@@ -59,3 +59,38 @@ pub struct Invoked {
     /// Whether the interpreter must not be used again (memory limit, panic).
     pub spoiled: bool,
 }
+
+/// Host functions whose name in JavaScript does not follow from the name in snake case.
+pub const JAVASCRIPT_NAMES: &[(&str, &str)] = &[
+    ("base64url_decode", "base64UrlDecode"),
+    ("base64url_encode", "base64UrlEncode"),
+    ("link_gamecenter", "linkGameCenter"),
+    ("tournament_ranks_disable", "tournamentsRanksDisable"),
+    ("unlink_gamecenter", "unlinkGameCenter"),
+    ("uuid_v4", "uuidv4"),
+];
+
+/// The name of a host function in JavaScript.
+pub fn javascript_name(name: &str) -> String {
+    JAVASCRIPT_NAMES
+        .iter()
+        .find(|(snake, _)| *snake == name)
+        .map_or_else(|| camel_case(name), |(_, camel)| (*camel).to_owned())
+}
+
+/// A name in snake case (`user_id`) in lower camel case (`userId`); others stay as they are.
+pub fn camel_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut raise = false;
+    for c in name.chars() {
+        match c {
+            '_' if !out.is_empty() => raise = true,
+            _ if raise => {
+                out.extend(c.to_uppercase());
+                raise = false;
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,192 @@
+//! Calling: from a [`Call`] to the function's arguments, and from what it gave back to an
+//! [`Output`].
+
+use std::{rc::Rc, sync::Arc};
+
+use guildhall_core::{Code, Error, Fault, Result, Status};
+use rquickjs::{
+    Context as Machine, Ctx, Function, Object, Persistent, Runtime, String as Text, Value,
+    function::Args,
+};
+
+use super::{
+    context::Constants,
+    logger, messages, nk,
+    raise::Raised,
+    raw,
+    state::{Frame, State},
+};
+use crate::{
+    host::HostFunction,
+    runtime::{
+        call::{Call, Input, Output},
+        script::{Interpreter, Invoked},
+    },
+};
+
+const INVALID_DATA: Status = Status::new(
+    Code::Internal,
+    "Runtime function returned invalid data - only allowed one return value of type string.",
+);
+
+/// A registered function of an interpreter.
+pub(super) struct Registered {
+    pub function: Persistent<Function<'static>>,
+    /// The index of its module's [`Place`].
+    pub place: usize,
+    /// What it is called in messages.
+    pub name: Arc<str>,
+}
+
+/// A module in its context, with what its functions are given.
+pub(super) struct Place {
+    pub nk: Persistent<Object<'static>>,
+    pub logger: Persistent<Object<'static>>,
+    pub constants: Constants,
+    pub module: Arc<str>,
+    pub machine: Machine,
+}
+
+impl Place {
+    pub(super) fn new(
+        machine: Machine,
+        state: &Rc<State>,
+        host: &'static [HostFunction],
+        module: &str,
+    ) -> rquickjs::Result<Self> {
+        let (nk, logger, constants) = machine.with(|ctx| -> rquickjs::Result<_> {
+            let nk = Persistent::save(&ctx, nk::nk(&ctx, state, host)?);
+            let logger = Persistent::save(&ctx, logger::logger(&ctx, state)?);
+            Ok((nk, logger, Constants::new(&ctx, &state.options)?))
+        })?;
+        Ok(Self { nk, logger, constants, module: Arc::from(module), machine })
+    }
+}
+
+/// A machine with all modules in it. The order of the fields is the order of their end.
+pub(super) struct JavaScript {
+    pub functions: Vec<Registered>,
+    places: Vec<Place>,
+    state: Rc<State>,
+    _runtime: Runtime,
+}
+
+impl Drop for JavaScript {
+    fn drop(&mut self) {
+        // The machine's functions share the state, which would keep names of the machine alive.
+        self.state.clear();
+    }
+}
+
+impl JavaScript {
+    pub(super) fn new(state: Rc<State>, runtime: Runtime) -> Self {
+        Self { functions: Vec::new(), places: Vec::new(), state, _runtime: runtime }
+    }
+
+    /// Adds a module with its functions, in the order of their numbers.
+    pub(super) fn add(&mut self, place: Place, functions: Vec<Registered>) {
+        let index = self.places.len();
+        self.places.push(place);
+        self.functions
+            .extend(functions.into_iter().map(|function| Registered { place: index, ..function }));
+    }
+}
+
+impl Interpreter for JavaScript {
+    fn call(&mut self, call: Call) -> Invoked {
+        let registered = self.functions.get(call.function.0 as usize);
+        let found = registered
+            .and_then(|registered| Some((registered, self.places.get(registered.place)?)));
+        let Some((registered, place)) = found else {
+            let fault =
+                Fault::new("RPC function not found", format!("no function {:?}", call.function));
+            return Invoked { result: Err(fault.into()), spoiled: false };
+        };
+        self.state.enter(Frame {
+            module: place.module.clone(),
+            function: registered.name.clone(),
+            context: call.context,
+        });
+        let result =
+            place.machine.with(|ctx| invoke(&ctx, &self.state, place, registered, &call.input));
+        Invoked { result, spoiled: self.state.spent.get() }
+    }
+}
+
+fn invoke(
+    ctx: &Ctx<'_>,
+    state: &State,
+    place: &Place,
+    registered: &Registered,
+    input: &Input,
+) -> Result<Output> {
+    let raised = |error: rquickjs::Error| -> Error {
+        Raised::take(ctx, state, &error).into_error(&place.module, &registered.name)
+    };
+    let values = match input {
+        Input::Rpc { payload } => {
+            let payload = Text::from_str(ctx.clone(), &String::from_utf8_lossy(payload));
+            [Some(payload.map_err(raised)?.into_value()), None]
+        }
+        Input::Before { request } => {
+            [request.as_ref().map(|request| messages::show(ctx, state, request)).transpose()?, None]
+        }
+        Input::After { response, request } => {
+            let response = match response {
+                Some(response) => messages::show(ctx, state, response)?,
+                None => Value::new_null(ctx.clone()),
+            };
+            let request = request.as_ref().map(|request| messages::show(ctx, state, request));
+            [Some(response), request.transpose()?]
+        }
+        Input::Event { event } => [Some(messages::show(ctx, state, event)?), None],
+    };
+    let answer = call(ctx, state, place, registered, values).map_err(raised);
+    settle(ctx, state);
+    let answer = answer?;
+    if answer.is_null() || answer.is_undefined() {
+        return Ok(Output::Nothing);
+    }
+    match input {
+        Input::Rpc { .. } => match answer.as_string() {
+            Some(text) => Ok(Output::Text(raw::text(text).map_err(raised)?.into_bytes())),
+            None => Err(INVALID_DATA.into()),
+        },
+        Input::Before { request: Some(request) } => {
+            messages::take(state, request, answer).map(Output::Message)
+        }
+        // Nothing is expected of these.
+        Input::Before { request: None } | Input::After { .. } | Input::Event { .. } => {
+            Ok(Output::Nothing)
+        }
+    }
+}
+
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    state: &State,
+    place: &Place,
+    registered: &Registered,
+    values: [Option<Value<'js>>; 2],
+) -> rquickjs::Result<Value<'js>> {
+    let frame = state.frame();
+    let mut args = Args::new(ctx.clone(), 3 + values.iter().flatten().count());
+    args.this(Value::new_null(ctx.clone()))?;
+    args.push_arg(place.constants.of(ctx, state, &frame.context)?)?;
+    args.push_arg(place.logger.clone().restore(ctx)?)?;
+    args.push_arg(place.nk.clone().restore(ctx)?)?;
+    for value in values.into_iter().flatten() {
+        args.push_arg(value)?;
+    }
+    registered.function.clone().restore(ctx)?.call_arg(args)
+}
+
+/// Runs what promises left to do, so that none of it is left to another call.
+pub(super) fn settle(ctx: &Ctx<'_>, state: &State) {
+    while ctx.execute_pending_job() {
+        if state.seat.expired() {
+            state.spent.set(true);
+            return;
+        }
+    }
+}

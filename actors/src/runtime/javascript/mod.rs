@@ -1,0 +1,124 @@
+//! JavaScript modules, by QuickJS.
+//!
+//! Each module file is a strict global script in a context of its own, so that several files may
+//! each have their `InitModule`. `InitModule` runs once, in a context that is then discarded: what
+//! it changes in globals is not seen by calls. The interpreters that serve calls evaluate the top
+//! level alone, from bytecode, and find the registered functions by the names that reach them. Only
+//! where a registered function has no such name does `InitModule` run in them too, with its host
+//! calls answered from the first run.
+//!
+//! One machine per interpreter, which never leaves its thread. Handles into it are declared before
+//! it, since fields drop in order and the machine aborts if one is left.
+
+mod context;
+mod format;
+mod initializer;
+mod interpreter;
+mod load;
+mod logger;
+mod memory;
+mod messages;
+mod nk;
+mod raise;
+mod raw;
+mod read;
+mod state;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    script::{LoadError, Program, Started},
+    seat::Seat,
+};
+use crate::{
+    host::{HostFunction, Language},
+    tables::HOST_FUNCTIONS,
+};
+
+/// The stack that scripts may use. A script thread needs twice that: host functions run on the rest.
+pub const STACK_BYTES: usize = 1 << 20;
+
+/// A module file.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Its path relative to the runtime path, as error messages and traces show it.
+    pub name: String,
+    /// Its text.
+    pub source: String,
+    /// Whether it is the entry point: then it must have an `InitModule`. Other files without one
+    /// register nothing.
+    pub entry_point: bool,
+}
+
+/// What the modules see of the server, and their limits.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `ctx.env`: `runtime.env`.
+    pub env: BTreeMap<String, String>,
+    /// `ctx.node`: the node's name.
+    pub node: String,
+    /// `ctx.version`: the server's version.
+    pub version: String,
+    /// What `initializer.getConfig()` shows.
+    pub config: serde_json::Value,
+    /// `runtime.js_read_only_globals`.
+    pub read_only_globals: bool,
+    /// The memory that an interpreter may use; 0 for no limit.
+    pub memory_limit_bytes: usize,
+}
+
+/// The JavaScript modules of a runtime path.
+pub struct JavaScriptProgram {
+    modules: Vec<Module>,
+    options: Arc<Options>,
+    functions: &'static [HostFunction],
+    loaded: OnceLock<load::Loaded>,
+}
+
+impl JavaScriptProgram {
+    /// A program of these files, in the order they are loaded.
+    pub fn new(modules: Vec<Module>, options: Options) -> Self {
+        Self::with_functions(modules, options, HOST_FUNCTIONS)
+    }
+
+    fn with_functions(
+        modules: Vec<Module>,
+        options: Options,
+        functions: &'static [HostFunction],
+    ) -> Self {
+        Self { modules, options: Arc::new(options), functions, loaded: OnceLock::new() }
+    }
+}
+
+impl fmt::Debug for JavaScriptProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.modules.iter().map(|module| &module.name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+impl Program for JavaScriptProgram {
+    fn language(&self) -> Language {
+        Language::JavaScript
+    }
+
+    fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError> {
+        let loader = load::Loader::new(seat, self.options.clone(), self.functions)?;
+        let (interpreter, loaded) = match self.loaded.get() {
+            Some(loaded) => (loader.again(&self.modules, loaded)?, loaded),
+            None => {
+                let (interpreter, loaded) = loader.first(&self.modules)?;
+                (interpreter, self.loaded.get_or_init(|| loaded))
+            }
+        };
+        let registrations = loaded.registrations.clone();
+        Ok(Started { interpreter: Box::new(interpreter), registrations })
+    }
+}

@@ -1,0 +1,107 @@
+//! `nk`: every host function that JavaScript has, bound by one generic function.
+
+use std::{cell::Cell, rc::Rc};
+
+use rquickjs::{Ctx, Function, Object, Result, Value, function::Rest};
+
+use super::{
+    raise,
+    read::Arguments,
+    state::State,
+    write::{WriteError, Writer},
+};
+use crate::{
+    host::{HostFunction, Language, Origin, Returns},
+    runtime::{script::javascript_name, seat::HostError},
+};
+
+/// The object that the functions of a context are given.
+pub(super) fn nk<'js>(
+    ctx: &Ctx<'js>,
+    state: &Rc<State>,
+    functions: &'static [HostFunction],
+) -> Result<Object<'js>> {
+    let nk = Object::new(ctx.clone())?;
+    for function in functions {
+        if !function.languages.contains(&Language::JavaScript) {
+            continue;
+        }
+        let name = javascript_name(function.name);
+        let state = state.clone();
+        let bound =
+            move |ctx: Ctx<'js>, values: Rest<Value<'js>>| call(&ctx, &state, function, &values.0);
+        let bound = Function::new(ctx.clone(), bound)?.with_name(&name)?;
+        nk.set(name, bound)?;
+    }
+    Ok(nk)
+}
+
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    state: &State,
+    function: &HostFunction,
+    values: &[Value<'js>],
+) -> Result<Value<'js>> {
+    let at = Cell::new(None);
+    let fields = Cell::new(&[] as &'static [&'static str]);
+    let arguments = Arguments {
+        values,
+        order: function.javascript_order,
+        names: &state.names,
+        at: &at,
+        fields: &fields,
+    };
+    let frame = state.frame();
+    let origin = Origin { language: Language::JavaScript, context: &frame.context };
+    let mut arguments = <dyn erased_serde::Deserializer<'_>>::erase(arguments);
+    let answer = match state.seat.host(function, &mut arguments, origin) {
+        Ok(answer) => answer,
+        Err(HostError::Arguments(why)) => {
+            let message = bad_argument(function.name, &why, at.get(), fields.get());
+            return Err(raise::type_error(ctx, &message));
+        }
+        Err(HostError::Failed(error)) => return Err(raise::host_error(ctx, &error)),
+    };
+    if function.returns == Returns::Nothing {
+        return Ok(Value::new_undefined(ctx.clone()));
+    }
+    let writer = Writer::new(ctx, &state.names);
+    let value = erased_serde::serialize(&**answer, writer).map_err(|error| match error {
+        WriteError::Js(error) => error,
+        WriteError::Value(message) => {
+            raise::type_error(ctx, &format!("nk.{}: {message}", javascript_name(function.name)))
+        }
+    })?;
+    let absent = function.returns == Returns::Maybe && value.is_null();
+    Ok(if absent { Value::new_undefined(ctx.clone()) } else { value })
+}
+
+/// `nk.storageRead: argument 1 (keys) expects a sequence, got a number`.
+fn bad_argument(
+    function: &str,
+    why: &str,
+    at: Option<(usize, &'static str)>,
+    fields: &[&'static str],
+) -> String {
+    let function = javascript_name(function);
+    let missing = || {
+        let field = why.strip_prefix("missing field `")?.split('`').next()?;
+        let index = fields.iter().position(|name| *name == field)?;
+        Some(format!("nk.{function}: argument {} ({field}) is missing", index + 1))
+    };
+    if at.is_none()
+        && let Some(text) = missing()
+    {
+        return text;
+    }
+    let what =
+        match why.strip_prefix("invalid type: ").and_then(|why| why.split_once(", expected ")) {
+            Some((got, expected)) => format!("expects {expected}, got {got}"),
+            None => why.to_owned(),
+        };
+    match at {
+        Some((index, "")) => format!("nk.{function}: argument {} {what}", index + 1),
+        Some((index, field)) => format!("nk.{function}: argument {} ({field}) {what}", index + 1),
+        None => format!("nk.{function}: {what}"),
+    }
+}
