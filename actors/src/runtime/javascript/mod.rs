@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// The stack that scripts may use. A script thread needs twice that: host functions run on the rest.
-pub const STACK_BYTES: usize = 1 << 20;
+pub const STACK_BYTES: usize = 2 << 20;
 
 /// A module file.
 #[derive(Clone, Debug)]
