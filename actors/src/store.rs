@@ -13,7 +13,7 @@ use crate::{cx::Cx, endpoint::Endpoint};
 pub struct Call<E: Endpoint> {
     caller: Caller,
     request: E::Request,
-    endpoint: PhantomData<E>,
+    endpoint: PhantomData<fn() -> E>,
 }
 
 impl<E: Endpoint> Call<E> {

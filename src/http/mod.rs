@@ -1,4 +1,325 @@
-//! The edge of the client port.
+//! The edge of the client port: an actix-web application that finds an endpoint, serves it, and
+//! gives its answer the headers that all answers share.
+//!
+//! No file here names an endpoint: they come from the table of `guildhall_actors`. There is one
+//! handler for all requests, since plain checks in their order cost less than layers around it.
 
+mod answer;
+mod auth;
 mod bind;
+mod body;
+mod cors;
+mod mount;
+mod path;
 mod query;
+mod rpc;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_web::dev::Server;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
+};
+use actix_web::http::{KeepAlive, Method, StatusCode};
+use actix_web::web::{self, Bytes, Payload};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use arc_swap::ArcSwap;
+use guildhall_actors::cx::Cx;
+use guildhall_actors::endpoint::{Auth, Endpoint};
+use guildhall_actors::registry::{Routes, Target};
+use guildhall_actors::store::Store;
+use guildhall_actors::tables::each_endpoint;
+use guildhall_core::caller::{TraceId, User};
+use guildhall_core::{Caller, Config, Error, Status};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use answer::{Answer, METHOD_NOT_ALLOWED, NOT_FOUND};
+use auth::Keys;
+use body::Encoding;
+use mount::{Incoming, Mounted, Mounts};
+use path::{Found, Table};
+
+/// Longest head of a request in bytes: the reference's 5120 and what its library adds.
+const MAX_HEAD_BYTES: usize = 5120 + 4096;
+
+/// Calls that may wait for a worker's store.
+const STORE_MAILBOX: usize = 4096;
+
+/// What all workers of the client port share.
+pub struct Edge {
+    keys: Keys,
+    cx: Arc<Cx>,
+    routes: Arc<ArcSwap<Routes>>,
+    endpoints: Table<Box<dyn Mounted>>,
+    proxy_count: usize,
+    max_body_bytes: usize,
+    read_timeout: Duration,
+    response_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+/// What one worker of the client port has.
+struct Worker {
+    edge: Arc<Edge>,
+    store: Addr<Store>,
+}
+
+impl Edge {
+    /// The edge by the configuration `socket.*` and `runtime.http_key`, over the published `routes`.
+    ///
+    /// # Errors
+    /// What is wrong with `socket.response_headers`, or with the declaration of an endpoint.
+    pub fn new(config: &Config, cx: Arc<Cx>, routes: Arc<ArcSwap<Routes>>) -> Result<Self, String> {
+        let mut mounts = Mounts::default();
+        each_endpoint(&mut mounts);
+        Self::over(mounts, config, cx, routes)
+    }
+
+    fn over(
+        mounts: Mounts,
+        config: &Config,
+        cx: Arc<Cx>,
+        routes: Arc<ArcSwap<Routes>>,
+    ) -> Result<Self, String> {
+        if !mounts.errors.is_empty() {
+            return Err(mounts.errors.join("; "));
+        }
+        let socket = &config.socket;
+        let headers: Result<_, String> =
+            socket.response_headers.iter().map(|pair| header(pair)).collect();
+        Ok(Self {
+            keys: Keys {
+                server: socket.server_key.reveal().as_bytes().into(),
+                http: config.runtime.http_key.reveal().as_bytes().into(),
+            },
+            cx,
+            routes,
+            endpoints: mounts.table,
+            proxy_count: socket.proxy_count,
+            max_body_bytes: socket.max_request_size_bytes,
+            read_timeout: Duration::from_millis(socket.read_timeout_ms),
+            response_headers: headers?,
+        })
+    }
+
+    /// Starts the workers on `listeners`, by `socket.*`; with TLS where a certificate is configured.
+    /// The server stops when its handle is told to, not by signals.
+    ///
+    /// # Errors
+    /// The certificate or its key cannot be used, or a listener cannot be taken over.
+    pub fn serve(self, config: &Config, listeners: Vec<TcpListener>) -> io::Result<Server> {
+        let socket = &config.socket;
+        let tls = match socket.ssl_certificate.as_str() {
+            "" => None,
+            certificate => Some(tls(certificate, &socket.ssl_private_key)?),
+        };
+        let edge = Arc::new(self);
+        let mut server = HttpServer::new(move || {
+            // Called once for each worker, on its thread.
+            let worker = Rc::new(Worker::start(Arc::clone(&edge)));
+            App::new().default_service(web::to(move |request: HttpRequest, payload: Payload| {
+                let worker = Rc::clone(&worker);
+                async move { worker.respond(request, payload).await }
+            }))
+        })
+        .keep_alive(KeepAlive::Timeout(Duration::from_millis(socket.idle_timeout_ms)))
+        .client_request_timeout(Duration::from_millis(socket.read_timeout_ms))
+        .client_disconnect_timeout(Duration::from_millis(socket.write_timeout_ms))
+        .tcp_nodelay(true)
+        .shutdown_timeout(config.shutdown_grace_sec)
+        .disable_signals();
+        for listener in listeners {
+            server = match &tls {
+                Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
+                None => server.listen(listener)?,
+            };
+        }
+        Ok(server.run())
+    }
+
+    /// Who calls, but for the user.
+    fn caller(&self, request: &HttpRequest) -> Caller {
+        let address =
+            auth::client_address(request.peer_addr(), request.headers(), self.proxy_count);
+        Caller {
+            user: None,
+            client_ip: address.map(|address| address.0),
+            client_port: address.map_or(0, |address| address.1),
+            trace_id: TraceId(rand::random()),
+        }
+    }
+
+    fn user(&self, auth: Auth, request: &HttpRequest) -> Result<Option<User>, Status> {
+        self.keys.check(auth, request.headers(), |token| self.cx.sessions.session(token))
+    }
+
+    fn rpc_user(&self, http_key: &[u8], request: &HttpRequest) -> Result<Option<User>, Status> {
+        self.keys.check_rpc(http_key, request.headers(), |token| self.cx.sessions.session(token))
+    }
+
+    /// The before and the after hook of `E`.
+    fn hooks<E: Endpoint>(&self) -> (Option<Target>, Option<Target>) {
+        if !E::HOOKS {
+            return (None, None);
+        }
+        let routes = self.routes.load();
+        (routes.before(E::NAME).cloned(), routes.after(E::NAME).cloned())
+    }
+
+    async fn read_body(&self, request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
+        body::read(request.headers(), payload, self.max_body_bytes, self.read_timeout).await
+    }
+}
+
+/// `name=value` as a header.
+fn header(pair: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let unusable = || format!("socket.response_headers: {pair:?} is not a header");
+    let (name, value) = pair.split_once('=').ok_or_else(unusable)?;
+    let name = name.parse().map_err(|_| unusable())?;
+    Ok((name, HeaderValue::from_str(value).map_err(|_| unusable())?))
+}
+
+/// TLS by the certificate chain and the private key in these files.
+fn tls(certificate: &str, key: &str) -> io::Result<ServerConfig> {
+    let unusable =
+        |file: &str, error: &dyn fmt::Display| io::Error::other(format!("{file}: {error}"));
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
+        .map_err(|error| unusable(certificate, &error))?
+        .collect();
+    let chain = chain.map_err(|error| unusable(certificate, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(certificate, &error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| unusable(certificate, &error))
+}
+
+impl Worker {
+    /// A worker on this thread, with its store.
+    fn start(edge: Arc<Edge>) -> Self {
+        let store = Store::new(Arc::clone(&edge.cx), STORE_MAILBOX).start();
+        Self { edge, store }
+    }
+
+    async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+        let mut response = self.route(&request, payload).await;
+        let headers = response.headers_mut();
+        if request.method() != Method::OPTIONS && cors::has_origin(request.headers()) {
+            cors::allow(headers);
+        }
+        for (name, value) in &self.edge.response_headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        response
+    }
+
+    async fn route(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+        if head_bytes(request) > MAX_HEAD_BYTES {
+            return Answer::refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
+        }
+        let Ok(path) = query::unescape(request.path(), false) else {
+            return Answer::refusal(StatusCode::BAD_REQUEST).into_response();
+        };
+        if request.method() == Method::OPTIONS {
+            return cors::preflight(request.headers()).into_response();
+        }
+        if let Some(clean) = path::cleaned(&path) {
+            return moved(&clean, request.query_string()).into_response();
+        }
+        if &path[..] == b"/" && request.method() == Method::GET {
+            return Answer::empty(StatusCode::OK).into_response();
+        }
+        let answer = self.answer(request, payload, &path).await;
+        finish(answer, request.headers())
+    }
+
+    /// The answer of the API, found by the path, which is unescaped and clean.
+    async fn answer(&self, request: &HttpRequest, payload: Payload, path: &[u8]) -> Answer {
+        let method = request.method();
+        if let Some(id) = path.strip_prefix(b"/v2/rpc/") {
+            return match *method {
+                Method::GET | Method::POST => rpc::serve(self, request, payload, id).await,
+                _ if id.contains(&b'/') => refusal(&NOT_FOUND),
+                _ => refusal(&METHOD_NOT_ALLOWED),
+            };
+        }
+        match self.edge.endpoints.find(method, path) {
+            Found::Target(endpoint, params) => {
+                let body = match self.edge.read_body(request, payload).await {
+                    Ok(body) => body,
+                    // The body is read to its end although the endpoint has none, for the next request.
+                    Err(_) if !endpoint.reads_body() => Bytes::new(),
+                    Err(error) => {
+                        return answer::failure(&error, endpoint.name(), TraceId::default());
+                    }
+                };
+                endpoint.serve(self, Incoming { request, params, body }).await
+            }
+            Found::OtherMethod => refusal(&METHOD_NOT_ALLOWED),
+            Found::Nothing => refusal(&NOT_FOUND),
+        }
+    }
+}
+
+/// The answer to a request that leads to no endpoint.
+fn refusal(status: &Status) -> Answer {
+    answer::failure(&status.clone().into(), "", TraceId::default())
+}
+
+/// The size of the request line and the headers in bytes, about.
+fn head_bytes(request: &HttpRequest) -> usize {
+    let line = request.path().len() + request.query_string().len();
+    request
+        .headers()
+        .iter()
+        .fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
+}
+
+fn moved(path: &[u8], query: &str) -> Answer {
+    let mut location = path::escaped(path);
+    if !query.is_empty() {
+        location.push('?');
+        location.push_str(query);
+    }
+    let mut answer = Answer::empty(StatusCode::MOVED_PERMANENTLY);
+    answer.header(LOCATION, Cow::Owned(location));
+    answer
+}
+
+/// Gives an answer of the API its headers, and compresses it where the client takes that.
+fn finish(mut answer: Answer, request: &HeaderMap) -> HttpResponse {
+    let encoding = Encoding::wanted(request).and_then(|encoding| {
+        answer.body = encoding.compress(&answer.body)?;
+        Some(encoding)
+    });
+    let mut response = answer.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache, must-revalidate"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if let Some(encoding) = encoding {
+        headers.insert(CONTENT_ENCODING, encoding.name());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;
