@@ -54,8 +54,8 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Whether the address family, or this address of it, is not there at all.
 fn is_lacking(error: &io::Error) -> bool {
-    // There is no kind for a family that the system does not support.
-    const EAFNOSUPPORT: i32 = 97;
+    // The standard library has no kind for a family that the system does not support.
+    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 

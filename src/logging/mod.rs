@@ -8,12 +8,13 @@ mod rotate;
 use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal},
+    panic,
     path::Path,
     sync::Arc,
 };
 
 use guildhall_core::config::{LogFormat, LogLevel, Logger, Problem};
-use tracing::level_filters::LevelFilter;
+use tracing::{error, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
@@ -32,7 +33,13 @@ pub fn start(logger: &Logger) -> Result<(), Problem> {
     let subscriber = tracing_subscriber::registry().with(layer(logger)?).with(filter(logger.level));
     subscriber
         .try_init()
-        .map_err(|error| Problem::new(format!("the log cannot be started: {error}")))
+        .map_err(|error| Problem::new(format!("the log cannot be started: {error}")))?;
+    // A panic is caught where the work it ends was begun; where it arose only the hook knows.
+    panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(location, reason = panic.payload_as_str().unwrap_or_default(), "panic");
+    }));
+    Ok(())
 }
 
 /// Our own lines from `level` on; of the libraries below us only what an operator can act on.
@@ -110,7 +117,7 @@ mod tests {
     use std::{io::Write, sync::Mutex};
 
     use serde_json::{Value, json};
-    use tracing::{debug, error, info, info_span, subscriber::with_default};
+    use tracing::{debug, info, info_span, subscriber::with_default};
 
     use super::*;
 

@@ -1,7 +1,5 @@
 //! The three places that values come from, each read into the same list of settings.
 
-use std::collections::BTreeSet;
-
 use super::problem::{Known, Problem, nearest};
 use super::value::Given;
 use super::yaml;
@@ -126,7 +124,7 @@ pub(super) fn environment(
                     origin: Origin::Environment,
                 });
             }
-            None if of_a_service(rest) => {}
+            None if of_a_service(rest, &value) => {}
             None => {
                 let key = rest.to_ascii_lowercase().replace('_', ".");
                 let setting =
@@ -152,16 +150,18 @@ fn list(name: &str, value: &str) -> Result<Given, Problem> {
     ))
 }
 
-/// Whether Kubernetes sets a variable of this name into every container of a namespace that has a
-/// service called `guildhall` or `guildhall-...`.
-fn of_a_service(rest: &str) -> bool {
-    let words: BTreeSet<&str> = rest.split('_').collect();
-    let service = words.contains("SERVICE") && (words.contains("HOST") || words.contains("PORT"));
-    service
-        || rest == "PORT"
-        || rest.starts_with("PORT_")
-        || rest.contains("_PORT_")
-        || rest.ends_with("_PORT")
+/// Whether Kubernetes sets a variable of this name and value into every container of a namespace that
+/// has a service called `guildhall` or `guildhall-...`.
+fn of_a_service(rest: &str, value: &str) -> bool {
+    let words: Vec<&str> = rest.split('_').collect();
+    let has = |sought: &[&str]| words.windows(sought.len()).any(|found| found == sought);
+    let is_port = |found: &[&str]| {
+        found[0] == "PORT" && found[1].parse::<u16>().is_ok() && ["TCP", "UDP"].contains(&found[2])
+    };
+    has(&["SERVICE", "HOST"])
+        || has(&["SERVICE", "PORT"])
+        || words.windows(3).any(is_port)
+        || (words.last() == Some(&"PORT") && value.contains("://"))
 }
 
 /// Reads a YAML file.

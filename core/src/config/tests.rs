@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::load::known;
 use super::source::variable;
-use super::{Config, LogLevel, Problem, reference, yaml};
+use super::{Config, LogFormat, LogLevel, Problem, reference, yaml};
 
 #[derive(Deserialize)]
 struct Published {
@@ -136,6 +136,12 @@ fn flags_are_written_as_the_reference_takes_them() {
     let config =
         load(&["--database.address", "a:b,c@x/y", "--database.address=d@z"], &[]).unwrap().config;
     assert_eq!(config.database.address.reveal(), ["a:b,c@x/y", "d@z"]);
+}
+
+#[test]
+fn an_empty_log_format_is_json_as_in_the_reference() {
+    let config = load(&["--logger.format", ""], &[]).unwrap().config;
+    assert_eq!(config.logger.format, LogFormat::Json);
 }
 
 #[test]
@@ -347,6 +353,7 @@ fn variables_that_kubernetes_sets_for_a_service_are_passed_over() {
         ("HOME", "/root"),
     ];
     assert_eq!(load(&[], &variables).unwrap().config, Config::default());
+    assert!(load(&[], &[("GUILDHALL_SOKCET_PORT", "7350")]).is_err());
 }
 
 #[test]

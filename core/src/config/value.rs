@@ -447,9 +447,9 @@ impl Literal for Variables {
     }
 }
 
-/// Declares a key type of a few words; case does not count when it is read.
+/// Declares a key type of a few words; case does not count when it is read. A word after `|` is taken too.
 macro_rules! choice {
-    ($( $(#[$meta:meta])* $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $word:literal ),+ $(,)? } )+) => { $(
+    ($( $(#[$meta:meta])* $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $word:literal $(| $alias:literal)? ),+ $(,)? } )+) => { $(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
@@ -460,7 +460,7 @@ macro_rules! choice {
             fn set(&mut self, given: Given, rule: &Rule) -> Result<(), String> {
                 let text = one_text(given, || self.allowed(rule))?;
                 *self = match text.to_ascii_lowercase().as_str() {
-                    $( $word => Self::$variant, )+
+                    $( $word $(| $alias)? => Self::$variant, )+
                     _ => return Err(self.allowed(rule)),
                 };
                 Ok(())
@@ -500,7 +500,7 @@ choice! {
     /// How a log line is written.
     LogFormat {
         /// One JSON object a line, with the reference's member names.
-        Json = "json",
+        Json = "json" | "",
         /// One JSON object a line, with the names that Google Cloud Logging reads.
         Stackdriver = "stackdriver",
         /// For the eye.
