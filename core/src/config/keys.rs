@@ -120,7 +120,7 @@ settings! {
         /// One party a user; needs session.single_socket.
         single_party: bool = false, unserved;
         /// One session token a user: a new one ends the others.
-        single_session: bool = false, unserved;
+        single_session: bool = false;
     }
 
     /// `socket.*`.
