@@ -39,6 +39,7 @@ pub use value::wire::Context;
 #[macro_export]
 macro_rules! module {
     ($init:path) => {
+        #[allow(unsafe_code)]
         const _: () = {
             // SAFETY: the name is the one symbol of the ABI; a library holds one module.
             #[unsafe(no_mangle)]

@@ -1,0 +1,102 @@
+// A native module in Go: what the README beside it lists, in one file.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/heroiclabs/nakama-common/api"
+
+	guildhall "guildhall/sdk"
+)
+
+func init() { guildhall.Start(register) }
+
+func main() {}
+
+func register(m *guildhall.Module) error {
+	return errors.Join(
+		m.RPC("go_echo", echo),
+		m.RPC("go_digest", digest),
+		m.RPC("go_visit", visit),
+		m.RPC("go_panic", broken),
+		guildhall.Before(m, "AuthenticateEmail", beforeEmail),
+		guildhall.After(m, "AuthenticateEmail", afterEmail),
+	)
+}
+
+// echo answers what it is sent.
+func echo(_ *guildhall.Nk, payload []byte) ([]byte, error) { return payload, nil }
+
+// digest shows a host function with an argument and a result.
+func digest(nk *guildhall.Nk, payload []byte) ([]byte, error) {
+	hash, err := nk.Call("sha256_hash", string(payload))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]any{"sha256": hash, "mode": nk.Context().ExecutionMode})
+}
+
+// visit counts the caller's visits in a storage object. The version makes concurrent visits safe:
+// one that read an old count is refused.
+func visit(nk *guildhall.Nk, _ []byte) ([]byte, error) {
+	user := nk.Context().UserID
+	if user == "" {
+		return nil, guildhall.Errorf(guildhall.Unauthenticated, "a visit needs a user")
+	}
+	id := map[string]any{"collection": "visits", "key": "go", "user_id": user}
+	objects, err := nk.Call("storage_read", []any{id})
+	if err != nil {
+		return nil, err
+	}
+	count, version := 1.0, "*"
+	if found, _ := objects.([]any); len(found) == 1 {
+		object, _ := found[0].(map[string]any)
+		value, _ := object["value"].(map[string]any)
+		switch before := value["count"].(type) {
+		case float64:
+			count += before
+		case int64:
+			count += float64(before)
+		}
+		version, _ = object["version"].(string)
+	}
+	write := map[string]any{
+		"collection": "visits", "key": "go", "user_id": user, "value": map[string]any{"count": count},
+		"version": version, "permission_read": 1, "permission_write": 0,
+	}
+	if _, err := nk.Call("storage_write", []any{write}); err != nil {
+		return nil, err
+	}
+	nk.Log(guildhall.LevelInfo, map[string]any{"count": count}, "visit of %s", nk.Context().Username)
+	return json.Marshal(map[string]any{"count": count})
+}
+
+// broken shows that a panic ends this call only.
+func broken(*guildhall.Nk, []byte) ([]byte, error) {
+	var nobody *api.User
+	nobody.Username = "boom"
+	return nil, nil
+}
+
+// beforeEmail refuses throw-away addresses and mends spelling.
+func beforeEmail(_ *guildhall.Nk, in *api.AuthenticateEmailRequest) (*api.AuthenticateEmailRequest, error) {
+	account := in.GetAccount()
+	if account == nil {
+		return in, nil
+	}
+	account.Email = strings.ToLower(strings.TrimSpace(account.Email))
+	if strings.HasSuffix(account.Email, "@throwaway.example") {
+		return nil, guildhall.Errorf(guildhall.PermissionDenied, "Use an address that lasts.")
+	}
+	return in, nil
+}
+
+// afterEmail notes new accounts.
+func afterEmail(nk *guildhall.Nk, session *api.Session, _ *api.AuthenticateEmailRequest) error {
+	if session.Created {
+		nk.Info("a new account: %s", nk.Context().UserID)
+	}
+	return nil
+}
