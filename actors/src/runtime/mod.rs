@@ -2,9 +2,9 @@
 
 pub mod call;
 pub mod host;
-pub mod native;
-pub mod modules;
 pub mod javascript;
+pub mod modules;
+pub mod native;
 pub mod pool;
 pub mod script;
 pub mod seat;

@@ -1,9 +1,10 @@
 //! `ctx`: what a function knows about its call.
 
 use rquickjs::{Array, Ctx, Object, Persistent, Result, Value};
+use uuid::Uuid;
 
 use super::{Options, state::State};
-use crate::runtime::call::Context;
+use crate::runtime::call::{Context, ExecutionMode};
 
 /// What is the same in every call, made once per context.
 pub(super) struct Constants {
@@ -59,6 +60,7 @@ impl Constants {
             object.set(names.atom(ctx, "query_params")?, lists(ctx, params)?)?;
         }
         let caller = &context.caller;
+        let mut buffer = Uuid::encode_buffer();
         if let Some(user) = &caller.user {
             let mut id = uuid::Uuid::encode_buffer();
             object
@@ -85,14 +87,21 @@ impl Constants {
         if let Some(ip) = caller.client_ip {
             object.set(names.atom(ctx, "client_ip")?, ip.to_string())?;
         }
-        if caller.client_port != 0 {
+        // The reference does not know the port in hooks of HTTP requests.
+        let hook = matches!(context.mode, ExecutionMode::Before | ExecutionMode::After);
+        if caller.client_port != 0 && !(hook && context.session_id.is_none()) {
             object.set(names.atom(ctx, "client_port")?, caller.client_port.to_string())?;
         }
         if caller.trace_id.0 != 0 {
-            object.set(names.atom(ctx, "trace_id")?, caller.trace_id.to_string())?;
+            object.set(names.atom(ctx, "trace_id")?, uuid_text(caller.trace_id.0, &mut buffer))?;
         }
         Ok(object)
     }
+}
+
+/// An id as text. Trace ids are shown in this form too, as in the reference.
+fn uuid_text(id: u128, buffer: &mut [u8]) -> &str {
+    Uuid::from_u128(id).hyphenated().encode_lower(buffer)
 }
 
 /// `{name: [value, …]}`.

@@ -71,6 +71,8 @@ enum Step {
 pub(super) struct Loader {
     state: Rc<State>,
     host: &'static [HostFunction],
+    /// Whether there is one module only: then it must have an `InitModule`.
+    alone: bool,
     runtime: Runtime,
 }
 
@@ -79,12 +81,13 @@ impl Loader {
         seat: Arc<Seat>,
         options: Arc<Options>,
         host: &'static [HostFunction],
+        alone: bool,
     ) -> Result<Self, LoadError> {
         let budget = Budget::new(options.memory_limit_bytes);
         let runtime =
             Runtime::new_with_alloc(Counted(budget.clone())).map_err(|error| broken("", &error))?;
         runtime.set_max_stack_size(STACK_BYTES);
-        Ok(Self { state: State::new(seat, options, budget), host, runtime })
+        Ok(Self { state: State::new(seat, options, budget), host, alone, runtime })
     }
 
     /// Loads for real.
@@ -241,7 +244,7 @@ impl Loader {
         let init: Value<'_> =
             ctx.eval(FIND_INIT_MODULE).map_err(|error| self.raised(ctx, module, &error))?;
         let Some(init) = init.into_function() else {
-            if module.entry_point {
+            if self.alone {
                 return Err(LoadError {
                     module: module.name.clone(),
                     line: None,

@@ -46,15 +46,10 @@ use crate::{
 pub const STACK_BYTES: usize = 2 << 20;
 
 /// A module file.
-#[derive(Clone, Debug)]
-pub struct Module {
+struct Module {
     /// Its path relative to the runtime path, as error messages and traces show it.
-    pub name: String,
-    /// Its text.
-    pub source: String,
-    /// Whether it is the entry point: then it must have an `InitModule`. Other files without one
-    /// register nothing.
-    pub entry_point: bool,
+    name: String,
+    source: String,
 }
 
 /// What the modules see of the server, and their limits.
@@ -83,16 +78,23 @@ pub struct JavaScriptProgram {
 }
 
 impl JavaScriptProgram {
-    /// A program of these files, in the order they are loaded.
-    pub fn new(modules: Vec<Module>, options: Options) -> Self {
-        Self::with_functions(modules, options, HOST_FUNCTIONS)
+    /// The modules in `files`, in this order: paths relative to the runtime path, and texts. A file
+    /// that stands alone is the entry point and must have an `InitModule`; of several, those without
+    /// one register nothing.
+    pub fn new(files: Vec<(String, Vec<u8>)>, options: Options) -> Self {
+        Self::with_functions(files, options, HOST_FUNCTIONS)
     }
 
     fn with_functions(
-        modules: Vec<Module>,
+        files: Vec<(String, Vec<u8>)>,
         options: Options,
         functions: &'static [HostFunction],
     ) -> Self {
+        let module = |(name, source): (String, Vec<u8>)| {
+            let source = String::from_utf8_lossy(&source);
+            Module { name, source: source.trim_start_matches('\u{feff}').to_owned() }
+        };
+        let modules = files.into_iter().map(module).collect();
         Self { modules, options: Arc::new(options), functions, loaded: OnceLock::new() }
     }
 }
@@ -110,7 +112,8 @@ impl Program for JavaScriptProgram {
     }
 
     fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError> {
-        let loader = load::Loader::new(seat, self.options.clone(), self.functions)?;
+        let alone = self.modules.len() == 1;
+        let loader = load::Loader::new(seat, self.options.clone(), self.functions, alone)?;
         let (interpreter, loaded) = match self.loaded.get() {
             Some(loaded) => (loader.again(&self.modules, loaded)?, loaded),
             None => {

@@ -42,15 +42,8 @@ fn options() -> Options {
 }
 
 fn program(files: &[(&str, &str)]) -> JavaScriptProgram {
-    let modules = files
-        .iter()
-        .map(|(name, source)| Module {
-            name: (*name).to_owned(),
-            source: (*source).to_owned(),
-            entry_point: *name == "index.js",
-        })
-        .collect();
-    JavaScriptProgram::new(modules, options())
+    let files = files.iter().map(|(name, source)| ((*name).to_owned(), source.as_bytes().to_vec()));
+    JavaScriptProgram::new(files.collect(), options())
 }
 
 fn seat() -> Arc<Seat> {
@@ -376,9 +369,8 @@ static MIRROR: [HostFunction; 1] = [HostFunction::of::<Mirror>()];
 fn fields_are_renamed_and_keys_of_maps_are_not() {
     let source = "function f(ctx, logger, nk, payload) { return JSON.stringify(eval(payload)) }
         function InitModule(c, l, n, i) { i.registerRpc('f', f) }";
-    let modules =
-        vec![Module { name: "index.js".to_owned(), source: source.to_owned(), entry_point: true }];
-    let program = JavaScriptProgram::with_functions(modules, options(), &MIRROR);
+    let files = vec![("index.js".to_owned(), source.as_bytes().to_vec())];
+    let program = JavaScriptProgram::with_functions(files, options(), &MIRROR);
     let mut vm = Vm::of(&program);
     let mut check = |script: &str, expected: &str| {
         let caught = format!("try {{ {script} }} catch (e) {{ e.message }}");
@@ -480,6 +472,11 @@ fn before_hooks_get_zero_values_and_replace_the_request() {
 
 #[test]
 fn runaway_calls_end_and_tell_where() {
+    let thread = std::thread::Builder::new().stack_size(2 * STACK_BYTES);
+    thread.spawn(run_away).unwrap().join().unwrap();
+}
+
+fn run_away() {
     let source = "
         function deep(n) { return deep(n + 1) + 1 }
         function recursion() { return String(deep(0)) }
