@@ -8,7 +8,10 @@ use tokio::runtime::Handle;
 use crate::{
     database::Database,
     passwords::Passwords,
-    runtime::host::{cache::LocalCaches, http::HttpClients},
+    runtime::{
+        events::Events,
+        host::{cache::LocalCaches, http::HttpClients},
+    },
     sessions::Sessions,
     sign_in::SignInLimits,
 };
@@ -31,6 +34,8 @@ pub struct Cx {
     pub passwords: Passwords,
     /// The limits on failed sign-ins.
     pub sign_in: SignInLimits,
+    /// Events on their way to modules; [`Events::serve`] begins to hand them out.
+    pub events: Events,
     /// The local caches of the module languages.
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.
@@ -51,7 +56,8 @@ impl Cx {
         let passwords = Passwords::start(&config.password)
             .or_fault("Could not start the threads that check passwords.")?;
         let sign_in = SignInLimits::new(&config.sign_in);
-        Ok(Self { config, io, db, sessions, passwords, sign_in, caches, http })
+        let events = Events::default();
+        Ok(Self { config, io, db, sessions, passwords, sign_in, events, caches, http })
     }
 
     /// The capabilities of a server without a database, for checking modules and for tests.

@@ -3,16 +3,56 @@
 use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
+    resources::{account, authenticate, event, healthcheck, link, session, storage, user},
     runtime::host::{cache, clock, codec, crypto, http, sql, uuid},
 };
 
 /// Shows every endpoint to `visitor`.
 pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
-    let _ = visitor;
+    visitor.visit::<account::DeleteAccount>();
+    visitor.visit::<account::GetAccount>();
+    visitor.visit::<account::UpdateAccount>();
+    visitor.visit::<authenticate::AuthenticateCustom>();
+    visitor.visit::<authenticate::AuthenticateDevice>();
+    visitor.visit::<authenticate::AuthenticateEmail>();
+    visitor.visit::<event::Event>();
+    visitor.visit::<healthcheck::Healthcheck>();
+    visitor.visit::<link::LinkCustom>();
+    visitor.visit::<link::LinkDevice>();
+    visitor.visit::<link::LinkEmail>();
+    visitor.visit::<link::UnlinkCustom>();
+    visitor.visit::<link::UnlinkDevice>();
+    visitor.visit::<link::UnlinkEmail>();
+    visitor.visit::<session::SessionLogout>();
+    visitor.visit::<session::SessionRefresh>();
 }
 
 /// Every host function, by name in the order of the list.
 pub static HOST_FUNCTIONS: &[HostFunction] = &[
+    HostFunction::of::<account::nk::AccountDeleteId>(),
+    HostFunction::of::<account::nk::AccountGetId>(),
+    HostFunction::of::<account::nk::AccountUpdateId>(),
+    HostFunction::of::<account::nk::AccountsGetId>(),
+    HostFunction::of::<authenticate::nk::AuthenticateCustom>(),
+    HostFunction::of::<authenticate::nk::AuthenticateDevice>(),
+    HostFunction::of::<authenticate::nk::AuthenticateEmail>(),
+    HostFunction::of::<authenticate::nk::AuthenticateTokenGenerate>(),
+    HostFunction::of::<event::nk::Event>(),
+    HostFunction::of::<link::nk::LinkCustom>(),
+    HostFunction::of::<link::nk::LinkDevice>(),
+    HostFunction::of::<link::nk::LinkEmail>(),
+    HostFunction::of::<link::nk::UnlinkCustom>(),
+    HostFunction::of::<link::nk::UnlinkDevice>(),
+    HostFunction::of::<link::nk::UnlinkEmail>(),
+    HostFunction::of::<session::nk::SessionLogout>(),
+    HostFunction::of::<storage::nk::StorageDelete>(),
+    HostFunction::of::<storage::nk::StorageRead>(),
+    HostFunction::of::<storage::nk::StorageWrite>(),
+    HostFunction::of::<user::nk::UsersBanId>(),
+    HostFunction::of::<user::nk::UsersGetId>(),
+    HostFunction::of::<user::nk::UsersGetRandom>(),
+    HostFunction::of::<user::nk::UsersGetUsername>(),
+    HostFunction::of::<user::nk::UsersUnbanId>(),
     HostFunction::of::<cache::LocalcacheGet>(),
     HostFunction::of::<cache::LocalcachePut>(),
     HostFunction::of::<cache::LocalcacheDelete>(),

@@ -33,6 +33,29 @@ impl Code {
 }
 
 impl Code {
+    /// The name in texts of gRPC errors.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0 => "OK",
+            1 => "Canceled",
+            3 => "InvalidArgument",
+            4 => "DeadlineExceeded",
+            5 => "NotFound",
+            6 => "AlreadyExists",
+            7 => "PermissionDenied",
+            8 => "ResourceExhausted",
+            9 => "FailedPrecondition",
+            10 => "Aborted",
+            11 => "OutOfRange",
+            12 => "Unimplemented",
+            13 => "Internal",
+            14 => "Unavailable",
+            15 => "DataLoss",
+            16 => "Unauthenticated",
+            _ => "Unknown",
+        }
+    }
+
     /// The HTTP status of this code by the gRPC gateway's table; 500 for a number outside it.
     pub fn http_status(self) -> u16 {
         match self.0 {
@@ -67,6 +90,11 @@ impl Status {
     /// A constant refusal.
     pub const fn new(code: Code, message: &'static str) -> Self {
         Self { code, message: Cow::Borrowed(message), trace: None }
+    }
+
+    /// Code and sentence in one, as the reference shows a gRPC error where it expects a text.
+    pub fn described(&self) -> String {
+        format!("rpc error: code = {} desc = {}", self.code.name(), self.message)
     }
 
     /// A refusal whose sentence holds values.

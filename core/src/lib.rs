@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod config;
 pub mod error;
+pub mod json;
 pub mod session;
 
 pub use caller::Caller;

@@ -1,6 +1,7 @@
 //! The module runtimes: what is common to Lua, JavaScript and native.
 
 pub mod call;
+pub mod events;
 pub mod host;
 pub mod javascript;
 pub mod modules;

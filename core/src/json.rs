@@ -1,0 +1,100 @@
+//! JSON text as the reference's encoder writes it.
+//!
+//! The version of a storage object is the hash of its text, so objects keep their versions over a
+//! change of servers only where the text is the same to the byte.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+/// `value` without spaces; `<`, `>`, `&` and the line separators U+2028 and U+2029 escaped; whole
+/// numbers without a fraction; exponents from 21 digits on and below six zeros. Maps of
+/// [`serde_json::Value`] have their keys in order.
+///
+/// # Errors
+/// What the value's own [`Serialize`] refuses; never for a [`serde_json::Value`].
+///
+/// Source: Go's `encoding/json`, as observed.
+pub fn to_text<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    let mut text = Vec::with_capacity(128);
+    value.serialize(&mut Serializer::with_formatter(&mut text, Reference))?;
+    String::from_utf8(text).map_err(serde::ser::Error::custom)
+}
+
+struct Reference;
+
+impl Formatter for Reference {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, number: f64) -> io::Result<()> {
+        if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) {
+            // Rust writes 1e21 and 1e-7, the reference 1e+21 and 1e-7.
+            let text = format!("{number:e}");
+            return match text.split_once('e') {
+                Some((digits, power)) if !power.starts_with('-') => {
+                    write!(writer, "{digits}e+{power}")
+                }
+                _ => writer.write_all(text.as_bytes()),
+            };
+        }
+        write!(writer, "{number}")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, special) = rest.split_at(at);
+            CompactFormatter.write_string_fragment(writer, plain)?;
+            let mut chars = special.chars();
+            if let Some(special) = chars.next() {
+                write!(writer, "\\u{:04x}", u32::from(special))?;
+            }
+            rest = chars.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(value: Value, text: &str) {
+        assert_eq!(to_text(&value).unwrap(), text);
+    }
+
+    #[test]
+    fn keys_stand_in_order() {
+        check(json!({"n": 1, "list": [1, 2], "text": "ü"}), r#"{"list":[1,2],"n":1,"text":"ü"}"#);
+        check(json!({"b": {}, "a": [], "": null}), r#"{"":null,"a":[],"b":{}}"#);
+    }
+
+    #[test]
+    fn what_html_could_misread_is_escaped() {
+        check(json!("a<b>&\u{2028}\u{2029}\"\\\n"), r#""a\u003cb\u003e\u0026\u2028\u2029\"\\\n""#);
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        check(
+            json!([1.0, 1.5, -0.25, 1e20, 123456789012345680000.0]),
+            "[1,1.5,-0.25,100000000000000000000,123456789012345680000]",
+        );
+        check(
+            json!([1e21, 1.5e300, 1e-6, 1e-7, -2.5e-9]),
+            "[1e+21,1.5e+300,0.000001,1e-7,-2.5e-9]",
+        );
+        check(
+            json!([0.0, -0.0, i64::MIN, u64::MAX]),
+            "[0,-0,-9223372036854775808,18446744073709551615]",
+        );
+    }
+}
