@@ -1,11 +1,14 @@
 //! `Store`: runs slices against the database. One lives on each HTTP worker's arbiter.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{any::Any, marker::PhantomData, panic::AssertUnwindSafe, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
-use guildhall_core::{Caller, Result};
+use futures_util::FutureExt;
+use guildhall_core::{Caller, Fault, Result};
 
 use crate::{cx::Cx, endpoint::Endpoint};
+
+const PANICKED: &str = "Internal Server Error";
 
 /// Asks for the work of endpoint `E`, after its before hook. Answers the caller as the work left
 /// it (a sign-in fills in the user) and the response.
@@ -59,8 +62,17 @@ impl<E: Endpoint> Handler<Call<E>> for Store {
         let cx = Arc::clone(&self.cx);
         Box::pin(async move {
             let mut caller = call.caller;
-            let response = E::handle(&cx, &mut caller, call.request).await?;
+            // A panic fails this call alone; it must not end the actor, which has others in hand.
+            let work = AssertUnwindSafe(E::handle(&cx, &mut caller, call.request)).catch_unwind();
+            let response = work.await.unwrap_or_else(|panic| Err(panicked(&*panic).into()))?;
             Ok((caller, response))
         })
     }
+}
+
+/// The fault of a call whose work panicked.
+fn panicked(panic: &(dyn Any + Send)) -> Fault {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Fault::new(PANICKED, text.unwrap_or_else(|| "panic without a text".to_owned()))
 }

@@ -138,7 +138,6 @@ impl Edge {
         })
         .keep_alive(KeepAlive::Timeout(Duration::from_millis(socket.idle_timeout_ms)))
         .client_request_timeout(Duration::from_millis(socket.read_timeout_ms))
-        .client_disconnect_timeout(Duration::from_millis(socket.write_timeout_ms))
         .tcp_nodelay(true)
         .shutdown_timeout(config.shutdown_grace_sec)
         .disable_signals();

@@ -54,6 +54,7 @@ async fn sign_in(
 ) -> CoreResult<api::AuthenticateCustomRequest> {
     assert_eq!((caller.client_port, caller.client_ip), (0, Some([198, 51, 100, 1].into())));
     match request.username.as_str() {
+        "panic" => panic!("secret"),
         "fault" => Err(Fault::new("Something went wrong.", "secret").into()),
         _ => Ok(request),
     }
@@ -197,6 +198,19 @@ async fn of_a_fault_the_client_sees_the_public_sentence() {
 }
 
 #[actix_web::test]
+async fn a_panic_fails_one_call_alone() {
+    let worker = worker();
+    for (username, status) in [("panic", 500), ("ann", 200)] {
+        let request = uri(Method::PUT, &format!("/sign_in?username={username}")).insert_header(KEY);
+        let request = request.insert_header(("x-forwarded-for", "198.51.100.1"));
+        let (request, mut payload) =
+            request.peer_addr("10.0.0.1:1".parse().unwrap()).to_http_parts();
+        let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+        assert_eq!(worker.respond(request, payload).await.status().as_u16(), status);
+    }
+}
+
+#[actix_web::test]
 async fn bodies_have_a_limit_where_they_are_read() {
     const TOO_LARGE: &str = r#"{"code":3,"message":"http: request body too large"}"#;
     let large = format!("{{\"id\":\"{}\"}}", "x".repeat(100));
@@ -272,4 +286,128 @@ fn a_header_that_is_none_is_named() {
     assert_eq!(header("a b=1").unwrap_err(), "socket.response_headers: \"a b=1\" is not a header");
     assert!(header("none").is_err());
     assert!(header("x-a=b=c").is_ok_and(|(name, value)| name == "x-a" && value == "b=c"));
+}
+
+/// The server on a free port, as long as the handle lives.
+async fn listening(
+    change: impl FnOnce(&mut Config),
+) -> (std::net::SocketAddr, actix_web::dev::ServerHandle) {
+    let mut config = Config::default();
+    change(&mut config);
+    let config = Arc::new(config);
+    let cx = Arc::new(Cx::without_database(Arc::clone(&config), Handle::current()).unwrap());
+    let mut mounts = Mounts::default();
+    mounts.visit::<Open>();
+    mounts.visit::<SignIn>();
+    let edge = Edge::over(mounts, &config, cx, Arc::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = edge.serve(&config, vec![listener]).unwrap();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    (address, handle)
+}
+
+/// Sends each of `texts` once the one before it was answered, and reads until the server closes.
+async fn talk(address: std::net::SocketAddr, texts: &[&str]) -> Vec<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut answers = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        loop {
+            let mut buffer = [0; 1024];
+            let count = stream.read(&mut buffer).await.unwrap_or(0);
+            answer.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+            // All but the last answer are small objects.
+            if count == 0 || index + 1 < texts.len() && answer.ends_with('}') {
+                break;
+            }
+        }
+        answers.push(answer);
+    }
+    answers
+}
+
+#[actix_web::test]
+async fn one_connection_serves_many_requests() {
+    let (address, server) = listening(|_| {}).await;
+    let texts = [
+        "GET /open HTTP/1.1\r\nHost: h\r\n\r\n",
+        // A body that the endpoint does not read.
+        "GET /open HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde",
+        "HEAD /open HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    ];
+    let answers = talk(address, &texts).await;
+    for answer in &answers[..2] {
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{}"),
+            "{answer}"
+        );
+    }
+    let head = &answers[2];
+    assert!(head.starts_with("HTTP/1.1 501 ") && head.ends_with("\r\n\r\n"), "{head}");
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let (address, server) = listening(|config| config.socket.read_timeout_ms = 50).await;
+    let text = "POST /sign_in HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc";
+    let answer = talk(address, &[text]).await.remove(0);
+    assert!(answer.contains("timeout while reading the request body"), "{answer}");
+    let answer = talk(address, &["GET /open HTTP/1.1\r\nHost: h"]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_configured_certificate_is_shown_to_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (certificate, key) =
+        (file("c.pem", made.cert.pem()), file("k.pem", made.signing_key.serialize_pem()));
+    let (address, server) = listening(|config| {
+        config.socket.ssl_certificate = certificate;
+        config.socket.ssl_private_key = key;
+    })
+    .await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let answer = tokio::task::spawn_blocking(move || {
+        use std::io::{Read, Write};
+
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream =
+            rustls::StreamOwned::new(connection, std::net::TcpStream::connect(address).unwrap());
+        stream.write_all(b"GET /open HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        // The end of the connection may come without TLS's own.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{}"), "{answer}");
+    server.stop(false).await;
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let missing = tls("/nonexistent/c.pem", "/nonexistent/k.pem").unwrap_err().to_string();
+    assert!(missing.starts_with("/nonexistent/c.pem: "), "{missing}");
 }
