@@ -15,6 +15,7 @@ use guildhall_actors::{
     registry::{FunctionId, Point, Registration},
     runtime::{
         call::{Call, Context, ExecutionMode, Input, Output, Wire},
+        modules::scan,
         native::{NativeProgram, Options},
         script::{LoadError, Program, Started},
         seat::Seat,
@@ -47,9 +48,9 @@ fn seat() -> Arc<Seat> {
 }
 
 fn program(root: &Path, modules: &[&str]) -> NativeProgram {
-    let modules = modules.iter().map(|&module| module.to_owned()).collect();
-    let node = "test".to_owned();
-    NativeProgram::new(Options { root: root.to_owned(), modules, node, ..Options::default() })
+    let scanned = scan(root, "").unwrap().into_iter();
+    let chosen = scanned.filter(|file| modules.contains(&file.path.as_str())).collect();
+    NativeProgram::new(chosen, Options { node: "test".to_owned(), ..Options::default() })
 }
 
 /// A module that is loaded, or `None` where a sample could not be built here.

@@ -15,7 +15,7 @@ mod host;
 mod library;
 mod signals;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use guildhall_core::{Code, Error, Status};
 use guildhall_sdk::abi::{self, Bytes};
@@ -27,6 +27,7 @@ use self::{
 };
 use super::{
     call::{Call, Context, Input, Output},
+    modules::ModuleFile,
     script::{Interpreter, Invoked, LoadError, Program, Started},
     seat::Seat,
 };
@@ -35,13 +36,9 @@ use crate::{
     registry::{FunctionId, Registration},
 };
 
-/// What native modules are loaded from, and what their contexts say of the server.
+/// What the contexts of native modules say of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The runtime path.
-    pub root: PathBuf,
-    /// The module files relative to `root`, in the order in which they are loaded.
-    pub modules: Vec<String>,
     /// `runtime.env`.
     pub env: BTreeMap<String, String>,
     /// The server's name.
@@ -54,29 +51,31 @@ pub struct Options {
 /// never again, so one program serves all generations of modules.
 #[derive(Debug)]
 pub struct NativeProgram {
-    options: Options,
+    modules: Vec<ModuleFile>,
+    options: Arc<Options>,
     loaded: Mutex<Option<Arc<Loaded>>>,
 }
 
 /// The libraries, loaded.
 #[derive(Debug)]
 struct Loaded {
-    options: Options,
+    options: Arc<Options>,
     functions: Vec<NativeFunction>,
     registrations: Vec<Registration>,
 }
 
 impl NativeProgram {
-    /// The program of these modules; nothing is loaded yet.
-    pub fn new(options: Options) -> Self {
-        Self { options, loaded: Mutex::new(None) }
+    /// The program of the native ones among `modules`, in their order; nothing is loaded yet.
+    pub fn new(mut modules: Vec<ModuleFile>, options: Options) -> Self {
+        modules.retain(|module| module.language == Language::Native);
+        Self { modules, options: Arc::new(options), loaded: Mutex::new(None) }
     }
 
     fn load(&self, seat: &Seat) -> Result<Loaded, LoadError> {
-        let options = self.options.clone();
+        let options = Arc::clone(&self.options);
         let mut loaded = Loaded { options, functions: Vec::new(), registrations: Vec::new() };
         signals::keeping(|| {
-            for module in &self.options.modules {
+            for module in &self.modules {
                 loaded.add(module, seat)?;
             }
             Ok(loaded)
@@ -86,9 +85,10 @@ impl NativeProgram {
 
 impl Loaded {
     /// Loads and initialises one library, and takes its registrations over.
-    fn add(&mut self, module: &str, seat: &Seat) -> Result<(), LoadError> {
+    fn add(&mut self, file: &ModuleFile, seat: &Seat) -> Result<(), LoadError> {
+        let module = file.path.as_str();
         let fail = |message| LoadError { module: module.to_owned(), line: None, message };
-        let library = Library::open(&self.options.root.join(module)).map_err(fail)?;
+        let library = Library::open(&file.file).map_err(fail)?;
         let context = Context::default();
         let frame = Frame::of_module(seat, &context, &self.options, module);
         let invoke = library.initialise(&frame).map_err(fail)?;
