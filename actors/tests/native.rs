@@ -164,6 +164,20 @@ fn the_go_sample_runs() {
 }
 
 #[test]
+fn the_go_sdk_passes_its_own_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/go");
+    for check in ["vet", "test"] {
+        let Ok(done) = Command::new("go").args([check, "./..."]).current_dir(&folder).output()
+        else {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must have Go");
+            eprintln!("skipped: the Go SDK's tests, no Go toolchain on PATH");
+            return;
+        };
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
 fn a_module_in_c_runs_and_the_handle_of_an_ended_call_is_refused() {
     let Some(mut module) = load("c_hello.so") else { return };
     assert_eq!(module.rpc("c_echo", b"hi"), Ok("hi".to_owned()));

@@ -344,6 +344,34 @@ mod tests {
         assert_eq!(name(19, b"ignored").unwrap(), "");
     }
 
+    /// The header, the Rust SDK and the Go SDK each have the list; a number must mean the same.
+    #[test]
+    fn points_have_the_same_numbers_everywhere() {
+        const HEADER: &str = include_str!("../../../../sdk/include/guildhall.h");
+        const RUST: &str = include_str!("../../../../sdk/src/module.rs");
+        const GO: &str = include_str!("../../../../sdk/go/guildhall.go");
+        let list = |text: &str, begin: &str, end: &str| -> Vec<String> {
+            let (_, list) = text.split_once(begin).unwrap();
+            let (list, _) = list.split_once(end).unwrap();
+            let words = list.lines().filter_map(|line| line.split_whitespace().next());
+            words.map(|word| word.trim_end_matches(',').to_lowercase()).collect()
+        };
+        let points: Vec<_> =
+            POINTS.iter().map(|(point, _)| format!("{point:?}").to_lowercase()).collect();
+        assert_eq!(list(RUST, "    Rpc = 1,", "}")[..], points[1..]);
+        let go = list(GO, "PointRPC Point = iota + 1", ")");
+        let go: Vec<_> = go.iter().map(|name| name.trim_start_matches("point")).collect();
+        assert_eq!(go[..], points[1..]);
+        for (number, point) in (1..).zip(&points) {
+            let defined = HEADER.lines().any(|line| {
+                let mut words = line.split_whitespace().skip(1);
+                let name = words.next().unwrap_or_default().replace('_', "").to_lowercase();
+                name == format!("guildhall{point}") && words.next() == Some(&format!("{number}u"))
+            });
+            assert!(defined, "{point} {number}");
+        }
+    }
+
     #[test]
     fn registrations_that_cannot_be_are_refused_with_a_reason() {
         let refusal = |point, name: &[u8], definition: &[u8]| {
