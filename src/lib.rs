@@ -6,3 +6,4 @@ pub mod http;
 pub mod listen;
 pub mod logging;
 pub mod migrate;
+pub mod postgres;

@@ -33,6 +33,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// An idle TCP session is probed after this long, so that a vanished server is noticed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
+/// The schema of what is stored beyond the reference's tables.
+const OWN_SCHEMA: &str = "guildhall";
+
 /// How many sessions this role may have in this database, with those of others; slots reserved
 /// for superusers are left to them. Reads one row each of pg_database and pg_roles by name.
 const SLOTS: &str = "
@@ -286,8 +289,14 @@ impl Place {
         if let Some(password) = &address.password {
             config.password(password);
         }
-        if !address.options.is_empty() {
-            config.options(&address.options);
+        let mut options = address.options.clone();
+        // PostgreSQL looks into the schema of the role's name first. That of our own tables must
+        // not stand before the reference's.
+        if address.user == OWN_SCHEMA && !options.contains("search_path") {
+            options.push_str(" -c search_path=public");
+        }
+        if !options.is_empty() {
+            config.options(options);
         }
         if address.read_write {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);

@@ -6,7 +6,9 @@
 //! field; `unserved` is taken away when a feature reads it.
 
 use super::declare::settings;
-use super::value::{CacheMode, List, LogFormat, LogLevel, Protocol, Secret, SecretList, Variables};
+use super::value::{
+    CacheMode, EmbeddedPostgres, List, LogFormat, LogLevel, Protocol, Secret, SecretList, Variables,
+};
 
 settings! {
     /// The whole configuration of one server.
@@ -173,6 +175,8 @@ settings! {
     Database {
         /// Where PostgreSQL is, as user:password@host:port/database. Empty = the server runs its own in data_dir.
         address: SecretList = &[];
+        /// Which PostgreSQL the server runs where no address is given: one installed on this machine, the one built into the binary, or auto = the first of them that can be run.
+        embedded: EmbeddedPostgres = EmbeddedPostgres::Auto;
         /// Life of a connection (ms).
         conn_max_lifetime_ms: u64 = 3_600_000;
         /// Most open connections.

@@ -21,7 +21,9 @@ use std::path::PathBuf;
 pub use keys::*;
 pub use load::Loaded;
 pub use problem::Problem;
-pub use value::{CacheMode, List, LogFormat, LogLevel, Protocol, Secret, SecretList, Variables};
+pub use value::{
+    CacheMode, EmbeddedPostgres, List, LogFormat, LogLevel, Protocol, Secret, SecretList, Variables,
+};
 
 impl Config {
     /// The folder of the modules: `runtime.path`, or `modules` in `data_dir`.

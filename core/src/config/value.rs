@@ -497,6 +497,15 @@ choice! {
         /// What failed.
         Error = "error",
     }
+    /// Which PostgreSQL the server runs where no address is given.
+    EmbeddedPostgres {
+        /// What is there already, else one that is installed, else the one built in.
+        Auto = "auto",
+        /// One that is installed on this machine.
+        System = "system",
+        /// The one built into the binary.
+        Bundled = "bundled",
+    }
     /// How a log line is written.
     LogFormat {
         /// One JSON object a line, with the reference's member names.
