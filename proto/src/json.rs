@@ -1,13 +1,9 @@
 //! The JSON form of messages, by the rules of protobuf as the reference applies them.
 //!
-//! Out: proto names, enums as numbers, 64-bit integers as text, defaults left out ([`Style::REST`]);
-//! JavaScript hooks see camel-case names and every field ([`Style::JAVASCRIPT`]). In: both spellings of
-//! a name, `null` as not given, numbers as numbers or as text, enums by name or number; a field or map
-//! key given twice is an error. Unknown fields are ignored by REST, refused by sockets and hooks
-//! ([`Unknown`]).
-//!
-//! `serde`'s own traits on a message use [`Style::REST`] and [`Unknown::Ignored`]; [`Styled`] and
-//! [`Strict`] choose otherwise.
+//! Out: proto names, enums as numbers, 64-bit integers as text, defaults left out. In: both
+//! spellings of a name, `null` as not given, numbers as numbers or as text, enums by name or number;
+//! a field or map key given twice is an error. Unknown fields are ignored by REST, as `serde`'s own
+//! trait does, and refused by sockets, as [`Strict`] does.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,39 +17,13 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpec
 use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How messages are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// `displayName` in place of `display_name`.
-    pub camel_case: bool,
-    /// Fields with their default value are written, and unset messages as `null`.
-    pub zero_values: bool,
-}
-
-impl Style {
-    /// The answers of the client API, and what Lua hooks see.
-    pub const REST: Self = Self { camel_case: false, zero_values: false };
-    /// What JavaScript hooks see.
-    pub const JAVASCRIPT: Self = Self { camel_case: true, zero_values: true };
-}
-
 /// What becomes of a field that the message does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
     /// It is skipped, as REST bodies have it.
     Ignored,
-    /// It is an error, as sockets and hooks have it.
+    /// It is an error, as sockets have it.
     Refused,
-}
-
-/// A message to be written in a style of choice.
-#[derive(Clone, Copy, Debug)]
-pub struct Styled<'a, M>(pub &'a M, pub Style);
-
-impl<M: Value> Serialize for Styled<'_, M> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        self.0.write(out, self.1)
-    }
 }
 
 /// A message read with unknown fields refused.
@@ -68,10 +38,10 @@ impl<'de, M: Value> Deserialize<'de> for Strict<M> {
 
 /// The type of a field: how it is written and read.
 pub trait Value: Sized {
-    /// Whether this is the default, which [`Style::REST`] leaves out.
+    /// Whether this is the default, which is left out.
     fn is_zero(&self) -> bool;
     /// Writes the value.
-    fn write<S: Serializer>(&self, out: S, style: Style) -> Result<S::Ok, S::Error>;
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error>;
     /// Reads a value; `null` never gets here.
     fn read<'de, D: Deserializer<'de>>(input: D, unknown: Unknown) -> Result<Self, D::Error>;
 }
@@ -82,7 +52,7 @@ pub trait Fields: Default {
     const NAME: &'static str;
     /// Each field's proto and JSON name; the index is the field's in `take`.
     const NAMES: &'static [(&'static str, &'static str)];
-    fn put<S: SerializeStruct>(&self, out: &mut S, style: Style) -> Result<(), S::Error>;
+    fn put<S: SerializeStruct>(&self, out: &mut S) -> Result<(), S::Error>;
     fn take<'de, A: MapAccess<'de>>(
         &mut self,
         index: usize,
@@ -103,9 +73,8 @@ macro_rules! message {
             fn put<S: serde::ser::SerializeStruct>(
                 &self,
                 out: &mut S,
-                style: $crate::json::Style,
             ) -> Result<(), S::Error> {
-                $($crate::json::put(out, style, $proto, $json, &self.$field)?;)*
+                $($crate::json::put(out, $proto, &self.$field)?;)*
                 Ok(())
             }
 
@@ -129,8 +98,8 @@ macro_rules! message {
                 false
             }
 
-            fn write<S: serde::Serializer>(&self, out: S, style: $crate::json::Style) -> Result<S::Ok, S::Error> {
-                $crate::json::write_message(self, out, style)
+            fn write<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                $crate::json::write_message(self, out)
             }
 
             fn read<'de, D: serde::Deserializer<'de>>(
@@ -143,7 +112,7 @@ macro_rules! message {
 
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                $crate::json::write_message(self, out, $crate::json::Style::REST)
+                $crate::json::write_message(self, out)
             }
         }
 
@@ -163,29 +132,31 @@ macro_rules! message {
 }
 pub(crate) use message;
 
-/// Writes one field, unless it is a default that `style` leaves out.
+/// Writes one field, unless it has its default.
 pub(crate) fn put<S: SerializeStruct, T: Value>(
     out: &mut S,
-    style: Style,
-    proto: &'static str,
-    json: &'static str,
+    name: &'static str,
     value: &T,
 ) -> Result<(), S::Error> {
-    if !style.zero_values && value.is_zero() {
-        return Ok(());
-    }
-    let name = if style.camel_case { json } else { proto };
-    out.serialize_field(name, &Styled(value, style))
+    if value.is_zero() { Ok(()) } else { out.serialize_field(name, &Written(value)) }
 }
 
 pub(crate) fn write_message<M: Fields, S: Serializer>(
     message: &M,
     out: S,
-    style: Style,
 ) -> Result<S::Ok, S::Error> {
     let mut fields = out.serialize_struct(M::NAME, M::NAMES.len())?;
-    message.put(&mut fields, style)?;
+    message.put(&mut fields)?;
     fields.end()
+}
+
+/// A value in protobuf's JSON form, where `serde`'s own form of its type differs.
+struct Written<'a, T>(&'a T);
+
+impl<T: Value> Serialize for Written<'_, T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.write(out)
+    }
 }
 
 /// Reads one field's value; `null` leaves the default.
@@ -371,9 +342,9 @@ impl<T: Value> Value for Option<T> {
         self.is_none()
     }
 
-    fn write<S: Serializer>(&self, out: S, style: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self {
-            Some(value) => value.write(out, style),
+            Some(value) => value.write(out),
             None => out.serialize_none(),
         }
     }
@@ -388,10 +359,10 @@ impl<T: Value> Value for Vec<T> {
         self.is_empty()
     }
 
-    fn write<S: Serializer>(&self, out: S, style: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut list = out.serialize_seq(Some(self.len()))?;
         for value in self {
-            list.serialize_element(&Styled(value, style))?;
+            list.serialize_element(&Written(value))?;
         }
         list.end()
     }
@@ -422,10 +393,10 @@ impl<T: Value> Value for BTreeMap<String, T> {
         self.is_empty()
     }
 
-    fn write<S: Serializer>(&self, out: S, style: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut map = out.serialize_map(Some(self.len()))?;
         for (key, value) in self {
-            map.serialize_entry(key, &Styled(value, style))?;
+            map.serialize_entry(key, &Written(value))?;
         }
         map.end()
     }
@@ -462,7 +433,7 @@ impl Value for String {
         self.is_empty()
     }
 
-    fn write<S: Serializer>(&self, out: S, _: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(self)
     }
 
@@ -476,7 +447,7 @@ impl Value for bool {
         !self
     }
 
-    fn write<S: Serializer>(&self, out: S, _: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_bool(*self)
     }
 
@@ -501,7 +472,7 @@ impl Value for prost::bytes::Bytes {
         self.is_empty()
     }
 
-    fn write<S: Serializer>(&self, out: S, _: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(&STANDARD.encode(self))
     }
 
@@ -587,7 +558,7 @@ macro_rules! integer {
                 *self == 0
             }
 
-            fn write<S: Serializer>(&self, out: S, _: Style) -> Result<S::Ok, S::Error> {
+            fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
                 out.$write(self)
             }
 
@@ -794,20 +765,5 @@ mod tests {
             "expected an object with the fields of nakama.api.AccountEmail",
         );
         refused::<AccountEmail>("\"a\"", "invalid type: string \"a\"");
-    }
-
-    #[test]
-    fn javascript_sees_camel_case_and_every_field() {
-        check_out(
-            &Styled(&AuthenticateCustomRequest::default(), Style::JAVASCRIPT),
-            r#"{"account":null,"create":null,"username":""}"#,
-        );
-        check_out(
-            &Styled(
-                &LeaderboardRecordList { rank_count: 3, ..Default::default() },
-                Style::JAVASCRIPT,
-            ),
-            r#"{"records":[],"ownerRecords":[],"nextCursor":"","prevCursor":"","rankCount":"3"}"#,
-        );
     }
 }

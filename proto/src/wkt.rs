@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use prost::Name;
 use serde::{Deserializer, Serializer, de};
 
-use crate::json::{Style, Unknown, Value};
+use crate::json::{Unknown, Value};
 
 /// An instant, in UTC. `google.protobuf.Timestamp`.
 ///
@@ -83,7 +83,7 @@ impl Value for Timestamp {
         false
     }
 
-    fn write<S: Serializer>(&self, out: S, _: Style) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         if !RANGE_S.contains(&self.seconds) || !(0..1_000_000_000).contains(&self.nanos) {
             return Err(serde::ser::Error::custom("timestamp out of range"));
         }
@@ -113,7 +113,7 @@ impl Value for Timestamp {
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        self.write(out, Style::REST)
+        self.write(out)
     }
 }
 
