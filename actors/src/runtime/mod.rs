@@ -4,6 +4,7 @@ pub mod call;
 pub mod events;
 pub mod host;
 pub mod javascript;
+pub mod lua;
 pub mod modules;
 pub mod native;
 pub mod pool;

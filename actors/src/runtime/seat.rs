@@ -337,12 +337,26 @@ impl Seat {
         true
     }
 
+    /// Calls the stopper once more for what is late and has not ended: LuaJIT, at work on its own
+    /// thread, can undo what the stopper set at the same moment.
+    fn remind(&self) {
+        let stopper = self.stopper.lock();
+        if self.due_ns.load(Ordering::Acquire) == OVER
+            && let Some(stop) = stopper.as_ref()
+        {
+            stop();
+        }
+    }
+
     /// Ends what runs if its time is up: whether it has passed by now, and whether that is news.
     pub(super) fn check(&self, now_ns: u64) -> Due {
         let due_ns = self.due_ns.load(Ordering::Relaxed);
         match due_ns {
             REST => return Due::Not,
-            OVER => return Due::Over,
+            OVER => {
+                self.remind();
+                return Due::Over;
+            }
             due if due > now_ns => return Due::Not,
             _ => {}
         }

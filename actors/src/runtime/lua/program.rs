@@ -1,0 +1,129 @@
+//! The Lua modules of a server, ready to be put into interpreters.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    machine::Machine,
+    raw::{Place, Vm},
+};
+use crate::{
+    host::Language,
+    registry::Point,
+    runtime::{
+        modules::ModuleFile,
+        script::{LoadError, Program, Started},
+        seat::Seat,
+    },
+};
+
+/// What all interpreters of a program have in common.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The runtime path, where modules stand.
+    pub path: PathBuf,
+    /// The server's name, `ctx.node`.
+    pub node: String,
+    /// The server's version, `ctx.version`.
+    pub version: String,
+    /// The configured environment, `ctx.env`.
+    pub env: Vec<(String, String)>,
+    /// Memory that one interpreter may use, bytes; 0 for no limit.
+    pub memory_limit_bytes: usize,
+}
+
+/// What the interpreters of a program share.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    /// In the order of their names.
+    pub(super) sources: Vec<ModuleFile>,
+    /// What the first interpreter registered, in order: the numbers of functions.
+    pub(super) first: OnceLock<Vec<(Point, String)>>,
+    once: Mutex<HashSet<Place>>,
+}
+
+impl Shared {
+    /// Whether the function that stands at `place` has not been run by `run_once` yet.
+    pub(super) fn begin_once(&self, place: Place) -> bool {
+        self.once.lock().insert(place)
+    }
+}
+
+/// The Lua modules of a server.
+pub struct LuaProgram(Arc<Shared>);
+
+impl LuaProgram {
+    /// The Lua modules among `files`. They are evaluated in the order of their names.
+    pub fn new(files: Vec<ModuleFile>, settings: Settings) -> Self {
+        let mut sources: Vec<ModuleFile> =
+            files.into_iter().filter(|file| file.language == Language::Lua).collect();
+        sources.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(Arc::new(Shared { settings, sources, first: OnceLock::new(), once: Mutex::default() }))
+    }
+}
+
+impl Program for LuaProgram {
+    fn language(&self) -> Language {
+        Language::Lua
+    }
+
+    fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError> {
+        self_test().map_err(|message| LoadError {
+            module: "lua".to_owned(),
+            line: None,
+            message: message.to_owned(),
+        })?;
+        let machine = Machine::start(Arc::clone(&self.0), seat)?;
+        let registrations = machine.registrations();
+        Ok(Started { interpreter: Box::new(machine), registrations })
+    }
+}
+
+const NOT_STOPPED: &str = "an endless loop cannot be stopped: LuaJIT was built without \
+    LUAJIT_ENABLE_CHECKHOOK (see .cargo/config.toml), so no Lua function would have a deadline";
+
+/// How long the self-test waits for the loop to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether a compiled endless loop can be stopped; tried once in this process.
+///
+/// # Errors
+/// That it cannot, and why.
+pub fn self_test() -> Result<(), &'static str> {
+    static RESULT: OnceLock<Result<(), &'static str>> = OnceLock::new();
+    *RESULT.get_or_init(|| {
+        let (send_alarm, alarm) = mpsc::channel();
+        let (send_end, end) = mpsc::channel();
+        let spawned = thread::Builder::new().name("lua self-test".to_owned()).spawn(move || {
+            let Some(vm) = Vm::new(0) else { return };
+            let mut stack = vm.stack();
+            stack.load(b"local n = 0 while true do n = n + 1 end", "=self-test");
+            if send_alarm.send(vm.alarm()).is_ok() {
+                vm.call(&mut stack, 0, 0);
+                vm.alarm().quit();
+                // The alarm's other holder must be done before the state is closed.
+                let _ = send_end.send(());
+            }
+        });
+        let Ok(thread) = spawned else { return Err("no thread for the self-test") };
+        let alarm = alarm.recv().map_err(|_| "LuaJIT could not be started")?;
+        // Long enough for the loop to be compiled.
+        let early = end.recv_timeout(Duration::from_millis(2));
+        debug_assert!(early.is_err());
+        alarm.raise();
+        let stopped = end.recv_timeout(PATIENCE).is_ok();
+        if stopped {
+            let _ = thread.join();
+            Ok(())
+        } else {
+            Err(NOT_STOPPED)
+        }
+    })
+}
