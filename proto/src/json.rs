@@ -10,9 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use base64::Engine as _;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -456,36 +453,6 @@ impl Value for bool {
     }
 }
 
-/// Base64 as protobuf reads it: padded or not.
-const BYTES: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-/// The same with the letters of URLs.
-const URL_BYTES: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-impl Value for prost::bytes::Bytes {
-    fn is_zero(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(&STANDARD.encode(self))
-    }
-
-    fn read<'de, D: Deserializer<'de>>(input: D, _: Unknown) -> Result<Self, D::Error> {
-        let text = String::deserialize(input)?;
-        let bytes =
-            if text.contains(['-', '_']) { URL_BYTES.decode(&text) } else { BYTES.decode(&text) };
-        bytes
-            .map(Self::from)
-            .map_err(|_| de::Error::invalid_value(Unexpected::Str(&text), &"base64 text"))
-    }
-}
-
 /// An integer type: the whole numbers that fit it.
 trait Integer: Sized + TryFrom<i64> + TryFrom<u64> + std::str::FromStr {
     /// For messages about a number that does not fit.
@@ -588,7 +555,6 @@ integer!(
     9_223_372_036_854_775_808.0,
     collect_str
 );
-integer!(u64, "an unsigned 64-bit integer", 0.0, 18_446_744_073_709_551_616.0, collect_str);
 
 #[cfg(test)]
 mod tests {
