@@ -1,6 +1,7 @@
 //! The server: its edges and their wiring.
 
 pub mod cli;
+pub mod database;
 pub mod healthcheck;
 pub mod http;
 pub mod listen;

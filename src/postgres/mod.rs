@@ -17,6 +17,8 @@ mod install;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod trial;
 
 use std::{
     fs::{self, File, TryLockError},

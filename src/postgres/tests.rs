@@ -7,51 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guildhall_actors::database::{Database, DbError, Settings, Sql as _};
-use tempfile::TempDir;
+use guildhall_actors::database::{Database, DbError, Sql as _};
 use tokio::runtime::Handle;
 
-use super::*;
-use crate::migrate;
-
-/// The kinds that can be tried here; a missing one is named in the output.
-fn kinds() -> Vec<Choice> {
-    let mut kinds = Vec::new();
-    match Install::newest(install::Kind::System, folder().path()) {
-        Ok(_) => kinds.push(Choice::System),
-        Err(error) => eprintln!("SKIPPED for the system's PostgreSQL: {error}"),
-    }
-    if cfg!(bundled_postgres) {
-        kinds.push(Choice::Bundled);
-    }
-    assert!(!kinds.is_empty(), "there is no PostgreSQL to test with");
-    kinds
-}
-
-/// A folder that the user of a system PostgreSQL may enter.
-fn folder() -> TempDir {
-    let folder = tempfile::Builder::new().prefix("guildhall-").tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    folder
-}
-
-fn settings(address: &Address) -> Settings {
-    Settings {
-        addresses: vec![address.clone()],
-        max_open: 4,
-        max_idle: 4,
-        max_lifetime: Duration::from_secs(3600),
-        start_wait: Duration::from_secs(5),
-    }
-}
-
-async fn migrated(address: &Address) -> Database {
-    let io = Handle::current();
-    migrate::run(&settings(address), migrate::Command::Up, None, &io).await.unwrap();
-    let database = Database::connect(&settings(address), &io).await.unwrap();
-    migrate::prepare(&database).await.unwrap();
-    database
-}
+use super::{
+    trial::{folder, kinds, migrated, settings},
+    *,
+};
 
 async fn write(database: &Database, name: &str) -> Result<u64, DbError> {
     let sql = "INSERT INTO setting (name, value) VALUES ($1, '1')";
