@@ -334,7 +334,7 @@ fn registered_as(registrations: &[Registration], id: u32) -> Arc<str> {
     let found = registrations.iter().rfind(|registration| registration.function.0 <= id);
     match found {
         Some(registration) => {
-            Arc::from(format!("{:?} {}", registration.point, registration.name).trim_end())
+            Arc::from(format!("{} {}", registration.point.words(), registration.name).trim_end())
         }
         None => Arc::from("anonymous"),
     }

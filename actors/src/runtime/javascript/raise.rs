@@ -135,7 +135,8 @@ impl Raised {
     pub(super) fn into_error(self, module: &str, function: &str) -> Error {
         let trace = Some(self.to_string().into_boxed_str());
         if let Some(end) = self.end {
-            let place = match self.frames.first() {
+            // The machine may be in a function of its own, a pattern for one.
+            let place = match self.frames.iter().find(|frame| frame.contains(module)) {
                 Some(frame) => format!(" at {frame}"),
                 None => format!(" at {function} ({module})"),
             };
@@ -156,7 +157,7 @@ impl Raised {
 /// A whole number, as a gRPC code: -1 is 4294967295.
 fn whole(value: &Value<'_>) -> Option<Code> {
     let number = value.as_number()?;
-    (number.fract() == 0.0 && number.abs() < 9e15).then(|| Code(number as i64 as u32))
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(Code(number as i64 as u32))
 }
 
 fn end(state: &State, thrown: &Value<'_>, text: &str) -> Option<End> {

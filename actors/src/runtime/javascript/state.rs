@@ -56,6 +56,8 @@ impl State {
 
     /// Notes what is called now.
     pub(super) fn enter(&self, frame: Frame) {
+        // What an earlier call was refused, and went on without, is no reason for this one's end.
+        self.budget.take_refused();
         self.frame.replace(Rc::new(frame));
     }
 

@@ -1,9 +1,12 @@
 //! Real scripts through the [`Interpreter`] trait, on a server without a database.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use guildhall_core::{Caller, Error, caller::User, config::Config};
@@ -17,8 +20,10 @@ use crate::{
     registry::{FunctionId, Point, Registration},
     runtime::{
         call::{Call, Context, ExecutionMode, Input, Output, Wire},
+        pool::{PoolSettings, ScriptPool},
         script::{Interpreter, Invoked},
-        seat::Seat,
+        seat::{Loading, Seat, Tape},
+        watchdog::Watchdog,
     },
 };
 
@@ -353,7 +358,9 @@ impl HostFn for Mirror {
     type Output = Mirrored;
 
     async fn call(self, _: &Cx, _: Origin<'_>) -> guildhall_core::Result<Mirrored> {
-        MIRRORED.fetch_add(1, Ordering::SeqCst);
+        if self.first_name == "made once" {
+            MADE_ONCE.fetch_add(1, Ordering::SeqCst);
+        }
         Ok(Mirrored {
             first_name: self.first_name,
             options: self.options,
@@ -362,7 +369,7 @@ impl HostFn for Mirror {
     }
 }
 
-static MIRRORED: AtomicUsize = AtomicUsize::new(0);
+static MADE_ONCE: AtomicUsize = AtomicUsize::new(0);
 static MIRROR: [HostFunction; 1] = [HostFunction::of::<Mirror>()];
 
 #[test]
@@ -399,6 +406,24 @@ fn fields_are_renamed_and_keys_of_maps_are_not() {
         "nk.mirrorAll('a', null, JSON.parse('{\"__proto__\": {\"x\": 1}}')).anyValue.x",
         "Nothing",
     );
+}
+
+#[test]
+fn side_effects_of_init_module_happen_once() {
+    let source = "function InitModule(ctx, logger, nk, initializer) {
+            const made = nk.mirrorAll('made once').firstName;
+            initializer.registerRpc('f', () => made);
+        }";
+    let files = vec![("index.js".to_owned(), source.as_bytes().to_vec())];
+    let program = JavaScriptProgram::with_functions(files, options(), &MIRROR);
+    let tape = Arc::<Tape>::default();
+    for loading in [Loading::First, Loading::Again, Loading::Again] {
+        let seat = Arc::new(Seat::new(CX.clone()).loading_with(loading, tape.clone()));
+        let started = program.start(seat).unwrap_or_else(|error| panic!("{error}"));
+        let mut vm = Vm { interpreter: started.interpreter, registrations: started.registrations };
+        assert_eq!(vm.rpc("f", "").unwrap(), "made once");
+        assert_eq!(MADE_ONCE.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[test]
@@ -561,4 +586,52 @@ fn what_promises_left_to_do_is_done_before_the_next_call() {
     let mut vm = Vm::of(&program(&[("index.js", source)]));
     assert_eq!(vm.rpc("f", "").unwrap(), "0");
     assert_eq!(vm.rpc("f", "").unwrap(), "1");
+}
+
+#[test]
+fn a_pool_outlives_calls_that_do_not_end() {
+    let source = "
+        function loop() { for (;;); }
+        function swallow() { for (;;) { try { for (;;); } catch (e) {} } }
+        function pattern() { return String(/^(a+)+$/.test('a'.repeat(40) + 'b')) }
+        function memory() { var all = []; for (;;) { try { all.push('x'.repeat(1000) + all.length) } catch (e) {} } }
+        function promise() { var again = () => Promise.resolve().then(again); again() }
+        function echo(c, l, n, p) { return p }
+        function InitModule(c, l, n, i) {
+            i.registerRpc('loop', loop); i.registerRpc('swallow', swallow); i.registerRpc('pattern', pattern);
+            i.registerRpc('memory', memory); i.registerRpc('promise', promise); i.registerRpc('echo', echo);
+        }";
+    let names = ["loop", "swallow", "pattern", "memory", "promise"];
+    let runtime = &CX.config.runtime;
+    let settings = PoolSettings {
+        min: 2,
+        max: 4,
+        call_deadline: Duration::from_millis(50),
+        ..PoolSettings::of(Language::JavaScript, runtime)
+    };
+    let watchdog = Watchdog::start().unwrap();
+    RUNTIME.block_on(async {
+        let program = Arc::new(program(&[("index.js", source)]));
+        let (pool, registrations) =
+            ScriptPool::start(program, CX.clone(), settings, &watchdog).await.unwrap();
+        let call = |name: &str| {
+            let found = registrations.iter().find(|r| r.name == name).unwrap();
+            let input = Input::Rpc { payload: b"still here".to_vec() };
+            let context = Context { mode: ExecutionMode::Rpc, ..Context::default() };
+            pool.call(Call { function: found.function, context, input })
+        };
+        for round in 0..5 {
+            for name in names {
+                let (ended, echo) = tokio::join!(call(name), call("echo"));
+                assert_eq!(echo.unwrap(), Output::Text(b"still here".to_vec()), "{name} {round}");
+                if name == "promise" {
+                    continue;
+                }
+                let error = ended.unwrap_err();
+                let limit = if name == "memory" { "memory" } else { "deadline" };
+                assert!(error.message().contains(limit), "{error}");
+                assert!(error.message().contains(&format!("at {name} (index.js:")), "{error}");
+            }
+        }
+    });
 }
