@@ -50,16 +50,12 @@ func visit(nk *guildhall.Nk, _ []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	count, version := 1.0, "*"
+	count, version := int64(1), "*"
 	if found, _ := objects.([]any); len(found) == 1 {
 		object, _ := found[0].(map[string]any)
 		value, _ := object["value"].(map[string]any)
-		switch before := value["count"].(type) {
-		case float64:
-			count += before
-		case int64:
-			count += float64(before)
-		}
+		before, _ := value["count"].(int64)
+		count += before
 		version, _ = object["version"].(string)
 	}
 	write := map[string]any{

@@ -36,7 +36,7 @@ fn visit(nk: &Nk<'_>, _: &[u8]) -> Result<Vec<u8>, Error> {
     let id = json!({ "collection": "visits", "key": "rust", "user_id": user_id });
     let objects: Vec<Value> = nk.call("storage_read", ([id],))?;
     let before = objects.first();
-    let count = before.and_then(|object| object["value"]["count"].as_f64()).unwrap_or(0.0) + 1.0;
+    let count = before.and_then(|object| object["value"]["count"].as_i64()).unwrap_or(0) + 1;
     let write = json!({
         "collection": "visits", "key": "rust", "user_id": user_id, "value": { "count": count },
         "version": before.map_or(&json!("*"), |object| &object["version"]),
