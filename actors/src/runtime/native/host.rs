@@ -386,6 +386,7 @@ mod tests {
 
     #[test]
     fn host_functions_are_found_by_either_spelling() {
+        // SAFETY: the name is readable.
         let find = |name: &str| unsafe { resolve(name.as_ptr().cast(), name.len()) };
         let id = find("base64_encode");
         assert_eq!(HOST_FUNCTIONS[id as usize - 1].name, "base64_encode");
@@ -396,11 +397,14 @@ mod tests {
     #[test]
     fn outside_a_call_nothing_works_and_nothing_breaks() {
         let mut result = Bytes::NONE;
-        let code = unsafe { call(7, 1, std::ptr::null(), 0, &raw mut result) };
-        assert_eq!(code, Code::FailedPrecondition.0);
-        assert_eq!(unsafe { result.read() }, Some(NOT_IN_A_CALL.as_bytes()));
-        assert_eq!(unsafe { answer(0, std::ptr::null(), 0) }, Code::FailedPrecondition.0);
-        assert!(unsafe { context(0) }.data.is_null());
-        unsafe { log(0, 1, b"x".as_ptr(), 1, std::ptr::null(), 0) };
+        // SAFETY: every pointer is null or points to what its length says.
+        unsafe {
+            let code = call(7, 1, std::ptr::null(), 0, &raw mut result);
+            assert_eq!(code, Code::FailedPrecondition.0);
+            assert_eq!(result.read(), Some(NOT_IN_A_CALL.as_bytes()));
+            assert_eq!(answer(0, std::ptr::null(), 0), Code::FailedPrecondition.0);
+            assert!(context(0).data.is_null());
+            log(0, 1, b"x".as_ptr(), 1, std::ptr::null(), 0);
+        }
     }
 }
