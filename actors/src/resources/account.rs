@@ -232,12 +232,12 @@ const UPDATE: &str = "
            metadata = coalesce($8::text::jsonb, metadata),
            update_time = now()
      WHERE id = $1
-       AND (username <> $2
-            OR $3 IS NOT NULL AND display_name IS DISTINCT FROM nullif($3, '')
-            OR $4 IS NOT NULL AND timezone IS DISTINCT FROM nullif($4, '')
-            OR $5 IS NOT NULL AND location IS DISTINCT FROM nullif($5, '')
-            OR $6 IS NOT NULL AND lang_tag IS DISTINCT FROM nullif($6, '')
-            OR $7 IS NOT NULL AND avatar_url IS DISTINCT FROM nullif($7, '')
+       AND (username <> $2::text
+            OR $3::text IS NOT NULL AND display_name IS DISTINCT FROM nullif($3, '')
+            OR $4::text IS NOT NULL AND timezone IS DISTINCT FROM nullif($4, '')
+            OR $5::text IS NOT NULL AND location IS DISTINCT FROM nullif($5, '')
+            OR $6::text IS NOT NULL AND lang_tag IS DISTINCT FROM nullif($6, '')
+            OR $7::text IS NOT NULL AND avatar_url IS DISTINCT FROM nullif($7, '')
             OR metadata <> $8::text::jsonb)";
 
 /// $1 user. Objects, friendships, devices, notifications and ledger rows go by their foreign keys.
