@@ -1,5 +1,6 @@
 //! The module runtimes: what is common to Lua, JavaScript and native.
 
+pub mod actor;
 pub mod call;
 pub mod events;
 pub mod host;
