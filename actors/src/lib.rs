@@ -10,6 +10,7 @@ pub mod cx;
 pub mod database;
 pub mod endpoint;
 pub mod host;
+pub mod metrics;
 pub mod passwords;
 pub mod registry;
 pub mod resources;

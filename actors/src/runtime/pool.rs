@@ -237,15 +237,36 @@ impl ScriptPool {
 
     /// What the pool is doing.
     pub fn stats(&self) -> PoolStats {
-        let state = self.0.0.state.lock();
-        PoolStats {
-            total: state.total,
-            idle: state.idle.len(),
-            waiting: state.count(Phase::Waiting),
-            starting: state.starting,
-            queued: state.queue.len(),
-            ..state.counts
-        }
+        self.0.0.state.lock().stats()
+    }
+
+    /// A way to see what the pool is doing that does not keep it alive.
+    pub fn watch(&self) -> PoolWatch {
+        PoolWatch(Arc::downgrade(&self.0.0), self.language())
+    }
+}
+
+/// Sees what a pool does without keeping it alive.
+#[derive(Clone)]
+pub struct PoolWatch(Weak<Shared>, Language);
+
+impl fmt::Debug for PoolWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PoolWatch").field(&self.1).finish()
+    }
+}
+
+impl PoolWatch {
+    /// The modules' language.
+    pub fn language(&self) -> Language {
+        self.1
+    }
+
+    /// What the pool is doing; `None` once its last handle is gone.
+    pub fn stats(&self) -> Option<PoolStats> {
+        let shared = self.0.upgrade()?;
+        let state = shared.state.lock();
+        (!state.closed).then(|| state.stats())
     }
 }
 
@@ -379,8 +400,16 @@ impl State {
         }
     }
 
-    fn count(&self, phase: Phase) -> usize {
-        self.slots.iter().flatten().filter(|row| row.phase == phase).count()
+    fn stats(&self) -> PoolStats {
+        let waiting = self.slots.iter().flatten().filter(|row| row.phase == Phase::Waiting);
+        PoolStats {
+            total: self.total,
+            idle: self.idle.len(),
+            waiting: waiting.count(),
+            starting: self.starting,
+            queued: self.queue.len(),
+            ..self.counts
+        }
     }
 
     /// The row of a thread, unless the thread was given up.
