@@ -8,3 +8,4 @@ pub mod listen;
 pub mod logging;
 pub mod migrate;
 pub mod postgres;
+pub mod server;

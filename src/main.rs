@@ -8,7 +8,7 @@ use std::{
 
 use guildhall::{
     cli::{self, Command},
-    healthcheck, logging,
+    healthcheck, logging, server,
 };
 use guildhall_core::config::{Config, Loaded};
 use tracing::warn;
@@ -50,7 +50,8 @@ fn dispatch() -> Result<(), Box<dyn Error>> {
         warn!("{line}");
     }
     match invocation.command {
-        Command::Run | Command::Check | Command::Migrate { .. } => {
+        Command::Run => server::run(config),
+        Command::Check | Command::Migrate { .. } => {
             Err("this command is not part of this build".into())
         }
         Command::Help | Command::Version | Command::Healthcheck { .. } => Ok(()),

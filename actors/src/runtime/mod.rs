@@ -9,6 +9,7 @@ pub mod lua;
 pub mod modules;
 pub mod native;
 pub mod pool;
+pub mod programs;
 pub mod script;
 pub mod seat;
 pub mod watchdog;
