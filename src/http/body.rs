@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::Read;
-use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
@@ -27,13 +26,17 @@ const NOT_DECODED: Status = Status::new(
 /// A compressed body may unfold to this many times the limit on bodies.
 const INFLATED_FACTOR: u64 = 16;
 
+/// How much of an unread body is taken, and how long that may last.
+const DISCARDED_BYTES: usize = 1 << 20;
+const DISCARD_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Reads a whole body of at most `limit` bytes within `timeout`, and undoes its compression.
 ///
 /// # Errors
 /// Code 3 where it is too large, too slow, broken off, or not what its encoding says.
 pub(super) async fn read(
     headers: &HeaderMap,
-    payload: Payload,
+    payload: &mut Payload,
     limit: usize,
     timeout: Duration,
 ) -> Result<Bytes, Error> {
@@ -57,11 +60,10 @@ pub(super) async fn read(
 }
 
 async fn collect(
-    payload: impl Stream<Item = Result<Bytes, PayloadError>>,
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     limit: usize,
     timeout: Duration,
 ) -> Result<Bytes, Status> {
-    let mut payload = pin!(payload);
     let mut whole: Option<BytesMut> = None;
     let mut first = Bytes::new();
     let all = async {
@@ -94,6 +96,22 @@ async fn collect(
     };
     tokio::time::timeout(timeout, all).await.map_err(|_| TOO_SLOW)??;
     Ok(whole.map_or(first, BytesMut::freeze))
+}
+
+/// Takes what is left of a body that nobody reads, within reason: a connection that is closed while
+/// its client still sends may lose the answer, and one whose bodies are taken can go on.
+pub(super) async fn discard(payload: &mut Payload) {
+    let mut left = DISCARDED_BYTES;
+    let all = async {
+        while let Some(Ok(chunk)) = payload.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Too late is as good as too large.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, all).await;
 }
 
 fn inflate(decoder: impl Read, limit: usize) -> Result<Bytes, Error> {
@@ -241,7 +259,7 @@ mod tests {
         assert!(
             collect(broken, 5, SECOND).await.unwrap_err().message.starts_with("unexpected EOF")
         );
-        let endless = stream::pending();
+        let endless = stream::pending::<Result<Bytes, PayloadError>>();
         assert_eq!(collect(endless, 5, Duration::from_millis(1)).await.unwrap_err(), TOO_SLOW);
     }
 }

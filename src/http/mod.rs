@@ -179,7 +179,11 @@ impl Edge {
         (routes.before(E::NAME).cloned(), routes.after(E::NAME).cloned())
     }
 
-    async fn read_body(&self, request: &HttpRequest, payload: Payload) -> Result<Bytes, Error> {
+    async fn read_body(
+        &self,
+        request: &HttpRequest,
+        payload: &mut Payload,
+    ) -> Result<Bytes, Error> {
         body::read(request.headers(), payload, self.max_body_bytes, self.read_timeout).await
     }
 }
@@ -217,8 +221,9 @@ impl Worker {
         Self { edge, store }
     }
 
-    async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
-        let mut response = self.route(&request, payload).await;
+    async fn respond(&self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
+        let mut response = self.route(&request, &mut payload).await;
+        body::discard(&mut payload).await;
         let headers = response.headers_mut();
         if request.method() != Method::OPTIONS && cors::has_origin(request.headers()) {
             cors::allow(headers);
@@ -231,7 +236,7 @@ impl Worker {
         response
     }
 
-    async fn route(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+    async fn route(&self, request: &HttpRequest, payload: &mut Payload) -> HttpResponse {
         if head_bytes(request) > MAX_HEAD_BYTES {
             return Answer::refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
         }
@@ -252,7 +257,7 @@ impl Worker {
     }
 
     /// The answer of the API, found by the path, which is unescaped and clean.
-    async fn answer(&self, request: &HttpRequest, payload: Payload, path: &[u8]) -> Answer {
+    async fn answer(&self, request: &HttpRequest, payload: &mut Payload, path: &[u8]) -> Answer {
         let method = request.method();
         if let Some(id) = path.strip_prefix(b"/v2/rpc/") {
             return match *method {
@@ -263,14 +268,15 @@ impl Worker {
         }
         match self.edge.endpoints.find(method, path) {
             Found::Target(endpoint, params) => {
-                let body = match self.edge.read_body(request, payload).await {
-                    Ok(body) => body,
-                    // The body is read to its end although the endpoint has none, for the next request.
-                    Err(_) if !endpoint.reads_body() => Bytes::new(),
-                    Err(error) => {
-                        return answer::failure(&error, endpoint.name(), TraceId::default());
-                    }
-                };
+                let mut body = Bytes::new();
+                if endpoint.reads_body() {
+                    body = match self.edge.read_body(request, payload).await {
+                        Ok(body) => body,
+                        Err(error) => {
+                            return answer::failure(&error, endpoint.name(), TraceId::default());
+                        }
+                    };
+                }
                 endpoint.serve(self, Incoming { request, params, body }).await
             }
             Found::OtherMethod => refusal(&METHOD_NOT_ALLOWED),

@@ -28,7 +28,7 @@ type Named = Vec<(String, Vec<String>)>;
 pub(super) async fn serve(
     worker: &Worker,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     id: &[u8],
 ) -> Answer {
     let (http_key, query_params) = query_of(request.query_string());

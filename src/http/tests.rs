@@ -353,6 +353,21 @@ async fn one_connection_serves_many_requests() {
 }
 
 #[actix_web::test]
+async fn a_large_body_is_taken_before_it_is_refused() {
+    let (address, server) = listening(|_| {}).await;
+    let body = "x".repeat(900_000);
+    for path in ["/sign_in", "/none", "/v2/rpc/x"] {
+        let text =
+            format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n{body}");
+        let next = "GET /open HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        let answers = talk(address, &[&text, next]).await;
+        assert!(answers[0].starts_with("HTTP/1.1 4"), "{answers:?}");
+        assert!(answers[1].starts_with("HTTP/1.1 200 "), "{answers:?}");
+    }
+    server.stop(false).await;
+}
+
+#[actix_web::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let (address, server) = listening(|config| config.socket.read_timeout_ms = 50).await;
     let text = "POST /sign_in HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc";
