@@ -94,11 +94,12 @@ fn bad_argument(
     {
         return text;
     }
-    let what =
-        match why.strip_prefix("invalid type: ").and_then(|why| why.split_once(", expected ")) {
-            Some((got, expected)) => format!("expects {expected}, got {got}"),
-            None => why.to_owned(),
-        };
+    let mismatch =
+        why.strip_prefix("invalid type: ").or_else(|| why.strip_prefix("invalid value: "));
+    let what = match mismatch.and_then(|why| why.split_once(", expected ")) {
+        Some((got, expected)) => format!("expects {expected}, got {got}"),
+        None => why.to_owned(),
+    };
     match at {
         Some((index, "")) => format!("nk.{function}: argument {} {what}", index + 1),
         Some((index, field)) => format!("nk.{function}: argument {} ({field}) {what}", index + 1),
