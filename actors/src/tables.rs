@@ -4,7 +4,7 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{account, authenticate, event, healthcheck, link, session, storage, user},
-    runtime::host::{cache, clock, codec, crypto, http, sql, uuid},
+    runtime::host::{cache, clock, codec, crypto, http, settings, sql, uuid},
 };
 
 /// Shows every endpoint to `visitor`.
@@ -81,6 +81,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<crypto::BcryptCompare>(),
     HostFunction::of::<crypto::SecureRandomBytes>(),
     HostFunction::of::<http::HttpRequest>(),
+    HostFunction::of::<settings::GetConfig>(),
     HostFunction::of::<sql::SqlExec>(),
     HostFunction::of::<sql::SqlQuery>(),
     HostFunction::of::<uuid::UuidV4>(),

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod codec;
 pub mod crypto;
 pub mod http;
+pub mod settings;
 pub mod sql;
 pub mod uuid;
 
