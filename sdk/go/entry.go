@@ -86,7 +86,7 @@ func contained(nk *Nk, work func(nk *Nk) ([]byte, error)) (data []byte, err erro
 	return work(nk)
 }
 
-// place is file and line of the panic in progress.
+// place is file, line and function of the panic in progress.
 func place() string {
 	callers := make([]uintptr, 32)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
@@ -95,7 +95,7 @@ func place() string {
 		frame, more := frames.Next()
 		inner := strings.HasPrefix(frame.Function, "runtime.")
 		if panicking && !inner {
-			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+			return fmt.Sprintf("%s:%d (%s)", frame.File, frame.Line, frame.Function)
 		}
 		panicking = panicking || frame.Function == "runtime.gopanic"
 		if !more {
