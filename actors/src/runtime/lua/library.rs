@@ -11,7 +11,7 @@ use super::{
     clock::{self, Calendar},
     machine::{Machine, Native, Raise},
     nakama, number, pattern,
-    raw::{Ended, Kept, Kind, Stack},
+    raw::{self, Ended, Kept, Kind, Stack},
     take::text,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(super) fn open(
         line: None,
         message: String::from_utf8_lossy(stack.bytes(-1)).into_owned(),
     };
-    if !stack.load(PRELUDE.as_bytes(), "=prelude") {
+    if !stack.load(PRELUDE.as_bytes(), &format!("={}", raw::PRELUDE)) {
         return Err(broken(stack));
     }
     stack.push_table(0, HOST.len());
@@ -103,7 +103,7 @@ pub(super) fn evaluate(
         return Err(load_error(source, &String::from_utf8_lossy(&text)));
     }
     let ended = machine.vm.call(stack, 0, 0);
-    if let Some(place) = machine.vm.alarm().quit() {
+    if let Some(Some(place)) = machine.vm.alarm().quit() {
         let mut error = load_error(source, "loading took longer than runtime.load_deadline_ms");
         (error.module, error.line) = (place.file, Some(place.line));
         return Err(error);

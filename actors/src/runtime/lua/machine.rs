@@ -307,8 +307,23 @@ impl Machine {
         }
         self.trace.borrow_mut().clear();
         let ended = self.vm.call(stack, arguments, handler);
-        if let Some(place) = self.vm.alarm().quit() {
-            return Err(Broken::late(&place));
+        match self.vm.alarm().quit() {
+            Some(Some(place)) => {
+                let function = place.function.as_deref().unwrap_or("?");
+                let at = format!("{}:{}: in function {function}", place.file, place.line);
+                return Err(Broken::late(&at));
+            }
+            Some(None) if ended != Ended::Well => {
+                // A function of ours noticed before LuaJIT did: its error tells the place.
+                let text = text(stack, -1).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text);
+                let place = text.split_once(": ").map_or("?", |(place, _)| place);
+                return Err(Broken::late(&format!(
+                    "{place}: in function {}",
+                    self.running().function
+                )));
+            }
+            _ => {}
         }
         let broken = match ended {
             Ended::Well => {
@@ -437,13 +452,10 @@ struct Broken {
 }
 
 impl Broken {
-    fn late(place: &super::raw::Place) -> Self {
-        let function = place.function.as_deref().unwrap_or("?");
-        let message = format!(
-            "{}:{}: in function {function}: the function's running time is used up \
-             (runtime.call_deadline_ms)",
-            place.file, place.line
-        );
+    /// The end of what ran too long; `place` says where it was.
+    fn late(place: &str) -> Self {
+        let message =
+            format!("{place}: the function's running time is used up (runtime.call_deadline_ms)");
         let source = "stopped by the watchdog".to_owned();
         Self { error: fault(message, source, Code::DeadlineExceeded), spoiled: true }
     }

@@ -35,6 +35,9 @@ const MAX_TEXT: usize = 0x7000_0000;
 /// How many elements room is made for in advance; more are added as they come.
 const MAX_ROOM: usize = 1 << 16;
 
+/// How error texts call the part of the globals that is written in Lua.
+pub(super) const PRELUDE: &str = "prelude";
+
 /// What kind of value stands at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -195,14 +198,15 @@ impl Alarm {
         }
     }
 
-    /// Ends the alarm: where it met the code, or `None` if it was not raised or came too late.
-    pub(super) fn quit(&self) -> Option<Place> {
+    /// Ends the alarm: `None` if it was not raised, else where it met the code, unless it came too
+    /// late or met a function of ours.
+    pub(super) fn quit(&self) -> Option<Option<Place>> {
         if !self.raised.swap(false, Ordering::AcqRel) {
             return None;
         }
         // SAFETY: the calling thread is the state's own.
         unsafe { ffi::lua_sethook(self.state.as_ptr(), None, 0, 0) };
-        STOPPED.take()
+        Some(STOPPED.take())
     }
 }
 
@@ -220,8 +224,10 @@ unsafe fn note_place(state: *mut lua_State, debug: *mut lua_Debug) {
     let noted = STOPPED.with_borrow(Option::is_some);
     if !noted {
         // SAFETY: by the caller.
-        let place = unsafe { place(state, debug, c"Sln") };
-        STOPPED.set(Some(place));
+        let here = unsafe { place(state, debug, c"Sln") };
+        let mut stack = Stack { state, vm: PhantomData };
+        let place = if here.file == PRELUDE { stack.module_caller(1) } else { None };
+        STOPPED.set(Some(place.unwrap_or(here)));
     }
 }
 
@@ -547,12 +553,19 @@ impl Stack<'_> {
         }
     }
 
+    /// Where the nearest function of a module, `level` or more calls above the running one, stands.
+    pub(super) fn module_caller(&mut self, level: i32) -> Option<Place> {
+        (level..level + 8)
+            .map_while(|level| self.caller(level))
+            .find(|place| place.line > 0 && place.file != PRELUDE)
+    }
+
     /// The calls that led to the running function, a line each.
     pub(super) fn trace(&mut self) -> String {
         let mut lines = String::new();
         for level in 0..24 {
             let Some(place) = self.caller(level) else { break };
-            if place.line == 0 {
+            if place.line == 0 || place.file == PRELUDE {
                 continue;
             }
             if !lines.is_empty() {
@@ -645,8 +658,12 @@ fn protected(
     match raise {
         Raise::Text(text) => {
             stack.reserve(2);
+            // Like LuaJIT's own functions, ours called by pcall have no position.
             let text = match stack.caller(1) {
-                Some(place) if place.line > 0 => format!("{}:{}: {text}", place.file, place.line),
+                Some(place) if place.line > 0 => {
+                    let place = stack.module_caller(1).unwrap_or(place);
+                    format!("{}:{}: {text}", place.file, place.line)
+                }
                 _ => text,
             };
             stack.push_bytes(text.as_bytes());
