@@ -213,8 +213,8 @@ impl Machine {
             None => self.functions.borrow().len(),
             Some(first) => {
                 let earlier = self.turns.borrow().iter().filter(|other| **other == turn).count();
-                let same = first.iter().enumerate().filter(|(_, other)| **other == turn);
-                let Some((index, _)) = same.skip(earlier).next() else { return };
+                let mut same = first.iter().enumerate().filter(|(_, other)| **other == turn);
+                let Some((index, _)) = same.nth(earlier) else { return };
                 index
             }
         };

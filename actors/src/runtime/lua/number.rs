@@ -46,7 +46,7 @@ pub(super) fn json(value: f64) -> Option<String> {
 #[allow(clippy::cast_possible_truncation, reason = "checked by the comparison")]
 pub(super) fn whole(value: f64) -> Option<i64> {
     // The greatest i64 is not a float: what is below 2^63 fits.
-    let fits = value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0;
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
     (fits && value.trunc() == value).then_some(value as i64)
 }
 

@@ -9,7 +9,6 @@
 #![allow(unsafe_code)]
 
 use std::{
-    cell::RefCell,
     ffi::{CStr, CString, c_char, c_int, c_void},
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,6 +24,8 @@ use mlua::{
     Lua, LuaOptions, StdLib,
     ffi::{self, lua_Debug, lua_State},
 };
+
+use parking_lot::Mutex;
 
 use super::machine::{Machine, Native, Raise};
 use crate::host::HostFunction;
@@ -114,7 +115,18 @@ impl Vm {
         // SAFETY: the closure only takes note of the main state.
         unsafe { lua.exec_raw::<()>((), |main| state = main) }.ok()?;
         let state = NonNull::new(state)?;
-        let alarm = Arc::new(Alarm { state, raised: AtomicBool::new(false) });
+        let alarm = Arc::new(Alarm {
+            state,
+            raised: AtomicBool::new(false),
+            met: AtomicBool::new(false),
+            place: Mutex::new(None),
+        });
+        // SAFETY: the state is new and has no memory limit yet; the alarm is only read, by `stop`.
+        unsafe {
+            ffi::lua_pushlightuserdata(state.as_ptr(), alarm_key());
+            ffi::lua_pushlightuserdata(state.as_ptr(), Arc::as_ptr(&alarm).cast_mut().cast());
+            ffi::lua_rawset(state.as_ptr(), ffi::LUA_REGISTRYINDEX);
+        }
         Some(Self { lua, state, limit_bytes, alarm })
     }
 
@@ -169,6 +181,10 @@ impl Vm {
 pub(super) struct Alarm {
     state: NonNull<lua_State>,
     raised: AtomicBool,
+    /// Whether the hook has been called since the alarm was raised.
+    met: AtomicBool,
+    /// Where the hook met the code.
+    place: Mutex<Option<Place>>,
 }
 
 // SAFETY: the pointer is only given to lua_sethook, which LuaJIT allows while the state runs. That
@@ -178,18 +194,24 @@ unsafe impl Send for Alarm {}
 // SAFETY: as above.
 unsafe impl Sync for Alarm {}
 
-thread_local! {
-    /// Where the alarm met the code that runs on this thread.
-    static STOPPED: RefCell<Option<Place>> = const { RefCell::new(None) };
+/// Its address is the key under which a state's registry knows the alarm.
+static ALARM: u8 = 0;
+
+fn alarm_key() -> *mut c_void {
+    (&raw const ALARM).cast_mut().cast()
 }
 
 impl Alarm {
     /// Makes every following instruction raise an error, until [`quit`](Self::quit).
     ///
     /// May be called again while the code runs: the compiler, at work on the other thread, can
-    /// undo a hook that is set at the same moment.
+    /// undo a hook that is set at the same moment. Once the hook was called nothing is done any
+    /// more, since then LuaJIT itself changes its marks: one that is written back too late by this
+    /// thread would say for ever that the hook is at work.
     pub(super) fn raise(&self) {
-        self.raised.store(true, Ordering::Release);
+        if self.raised.swap(true, Ordering::AcqRel) && self.met.load(Ordering::Acquire) {
+            return;
+        }
         // SAFETY: see the impl of Send. Taking the hook away first makes LuaJIT rebuild its
         // dispatch table even where it believes that the hook is there.
         unsafe {
@@ -206,7 +228,8 @@ impl Alarm {
         }
         // SAFETY: the calling thread is the state's own.
         unsafe { ffi::lua_sethook(self.state.as_ptr(), None, 0, 0) };
-        Some(STOPPED.take())
+        self.met.store(false, Ordering::Release);
+        Some(self.place.lock().take())
     }
 }
 
@@ -219,16 +242,25 @@ unsafe extern "C-unwind" fn stop(state: *mut lua_State, debug: *mut lua_Debug) {
     }
 }
 
-/// SAFETY: `debug` is a record of an active function of `state`.
+/// SAFETY: `debug` is a record of an active function of `state`, and this is a hook of it.
 unsafe fn note_place(state: *mut lua_State, debug: *mut lua_Debug) {
-    let noted = STOPPED.with_borrow(Option::is_some);
-    if !noted {
-        // SAFETY: by the caller.
-        let here = unsafe { place(state, debug, c"Sln") };
-        let mut stack = Stack { state, vm: PhantomData };
-        let place = if here.file == PRELUDE { stack.module_caller(1) } else { None };
-        STOPPED.set(Some(place.unwrap_or(here)));
+    // SAFETY: a hook has room for 20 values. The registry knows the alarm since the state was
+    // made, and the `Vm` holds it as long as the state.
+    let alarm = unsafe {
+        ffi::lua_pushlightuserdata(state, alarm_key());
+        ffi::lua_rawget_(state, ffi::LUA_REGISTRYINDEX);
+        let alarm = ffi::lua_touserdata(state, -1).cast::<Alarm>();
+        ffi::lua_settop(state, -2);
+        &*alarm
+    };
+    if alarm.met.swap(true, Ordering::AcqRel) {
+        return;
     }
+    // SAFETY: by the caller.
+    let here = unsafe { place(state, debug, c"Sln") };
+    let mut stack = Stack { state, vm: PhantomData };
+    let place = if here.file == PRELUDE { stack.module_caller(1) } else { None };
+    *alarm.place.lock() = Some(place.unwrap_or(here));
 }
 
 /// SAFETY: `debug` fits `what` (an active function, or with ">" a function on top of the stack).
