@@ -7,7 +7,9 @@ use tokio::runtime::Handle;
 
 use crate::{
     database::Database,
+    metrics::Metrics,
     passwords::Passwords,
+    registry::Published,
     runtime::{
         events::Events,
         host::{cache::LocalCaches, http::HttpClients},
@@ -34,12 +36,16 @@ pub struct Cx {
     pub passwords: Passwords,
     /// The limits on failed sign-ins.
     pub sign_in: SignInLimits,
-    /// Events on their way to modules; [`Events::serve`] begins to hand them out.
-    pub events: Events,
     /// The local caches of the module languages.
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.
     pub http: HttpClients,
+    /// What modules registered, as the registry publishes it.
+    pub routes: Published,
+    /// What is counted and timed.
+    pub metrics: Arc<Metrics>,
+    /// Events on their way to the modules' event functions.
+    pub events: Events,
 }
 
 impl Cx {
@@ -56,8 +62,22 @@ impl Cx {
         let passwords = Passwords::start(&config.password)
             .or_fault("Could not start the threads that check passwords.")?;
         let sign_in = SignInLimits::new(&config.sign_in);
-        let events = Events::default();
-        Ok(Self { config, io, db, sessions, passwords, sign_in, events, caches, http })
+        let metrics = Arc::new(Metrics::new(&config));
+        let routes = Published::default();
+        let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
+        Ok(Self {
+            config,
+            io,
+            db,
+            sessions,
+            passwords,
+            sign_in,
+            caches,
+            http,
+            routes,
+            metrics,
+            events,
+        })
     }
 
     /// The capabilities of a server without a database, for checking modules and for tests.

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     fmt,
     sync::Arc,
+    time::Instant,
 };
 
 use actix::{Actor, Handler, Message, MessageResult};
@@ -16,8 +17,10 @@ use arc_swap::ArcSwap;
 use guildhall_core::{Code, Error, Result, Status};
 
 use crate::{
+    cx::Cx,
     endpoint::{Endpoint, EndpointVisitor},
     host::Language,
+    metrics::{Calls, Metrics, Transport},
     runtime::{
         call::{Call, Context, Input, Output, Wire},
         pool::ScriptPool,
@@ -113,6 +116,9 @@ pub struct Target {
     pub module: Arc<str>,
     /// Where it runs.
     pub pool: ScriptPool,
+    /// Where its calls are recorded: by [`before`](Self::before) and [`after`](Self::after)
+    /// themselves, for an RPC by the edge that serves it.
+    pub calls: Arc<Calls>,
 }
 
 impl fmt::Debug for Target {
@@ -136,8 +142,7 @@ impl Target {
         request: &E::Request,
     ) -> Result<Option<E::Request>> {
         let request = if E::HAS_INPUT { Some(wire::<E::Request>(request)?) } else { None };
-        let call = Call { function: self.function, context, input: Input::Before { request } };
-        match self.pool.call(call).await? {
+        match self.hook(context, Input::Before { request }).await? {
             Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
                 .map(Some)
                 .map_err(|_| COULD_NOT_COMPLETE.into()),
@@ -157,8 +162,15 @@ impl Target {
     ) -> Result<()> {
         let response = Some(wire::<E::Response>(response)?);
         let request = if E::HAS_INPUT { Some(wire::<E::Request>(request)?) } else { None };
-        let input = Input::After { response, request };
-        self.pool.call(Call { function: self.function, context, input }).await.map(drop)
+        self.hook(context, Input::After { response, request }).await.map(drop)
+    }
+
+    async fn hook(&self, context: Context, input: Input) -> Result<Output> {
+        let begin = Instant::now();
+        let result = self.pool.call(Call { function: self.function, context, input }).await;
+        let code = result.as_ref().map_or_else(Error::code, |_| Code::Ok);
+        self.calls.record(code, begin.elapsed(), 0, 0);
+        result
     }
 }
 
@@ -271,27 +283,35 @@ pub struct Register {
 pub struct GetStatus;
 
 /// The actor that owns all registrations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     published: Published,
+    metrics: Arc<Metrics>,
     generation: u64,
     loaded: BTreeMap<Language, Loaded>,
     status: Vec<Registered>,
 }
 
 impl Registry {
-    /// Where the registry publishes; read by every edge.
-    pub fn published(&self) -> Published {
-        Arc::clone(&self.published)
+    /// A registry that publishes in `cx.routes`; nothing is registered yet.
+    pub fn new(cx: &Cx) -> Self {
+        Self {
+            published: Arc::clone(&cx.routes),
+            metrics: Arc::clone(&cx.metrics),
+            generation: 0,
+            loaded: BTreeMap::new(),
+            status: Vec::new(),
+        }
     }
 
     fn register(&mut self, loaded: Vec<Loaded>) {
         for loaded in loaded {
+            self.metrics.watch(loaded.pool.watch());
             self.loaded.insert(loaded.pool.language(), loaded);
         }
         self.generation += 1;
         let served = Served::of_tables();
-        let (routes, status) = resolve(self.generation, &self.loaded, &served);
+        let (routes, status) = resolve(self.generation, &self.loaded, &served, &self.metrics);
         self.status = status;
         self.published.store(Arc::new(routes));
         self.tell();
@@ -322,6 +342,11 @@ impl Registry {
 
 impl Actor for Registry {
     type Context = actix::Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // The pools end with the last routes that lead to them.
+        self.published.store(Arc::default());
+    }
 }
 
 impl Handler<Register> for Registry {
@@ -367,6 +392,7 @@ fn resolve(
     generation: u64,
     loaded: &BTreeMap<Language, Loaded>,
     served: &Served,
+    metrics: &Metrics,
 ) -> (Routes, Vec<Registered>) {
     let mut routes = Routes { generation, ..Routes::default() };
     let mut status = Vec::new();
@@ -383,6 +409,7 @@ fn resolve(
                 function: registration.function,
                 module: registration.module.as_str().into(),
                 pool: pool.clone(),
+                calls: calls_of(&registration, metrics),
             };
             let key = (registration.point, registration.name.clone());
             status.push(Registered { language, registration, standing });
@@ -417,6 +444,16 @@ fn resolve(
         }
     }
     (routes, status)
+}
+
+/// Where the calls of what `registration` names are recorded.
+fn calls_of(registration: &Registration, metrics: &Metrics) -> Arc<Calls> {
+    match registration.point {
+        Point::Rpc => metrics.rpc(Transport::ApiRpc, &registration.name),
+        Point::Before => metrics.before(&registration.name),
+        Point::After => metrics.after(&registration.name),
+        _ => Arc::default(),
+    }
 }
 
 /// The name under which a registration is known, and whether anything calls it.

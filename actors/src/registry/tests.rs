@@ -3,17 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use actix::Actor as _;
+use guildhall_core::config::Config;
 use tokio::runtime::Handle;
 
 use super::*;
-use crate::{
-    cx::Cx,
-    runtime::{
-        pool::PoolSettings,
-        script::{Interpreter, Invoked, LoadError, Program, Started},
-        seat::Seat,
-        watchdog::Watchdog,
-    },
+use crate::runtime::{
+    pool::PoolSettings,
+    script::{Interpreter, Invoked, LoadError, Program, Started},
+    seat::Seat,
+    watchdog::Watchdog,
 };
 
 /// A program whose functions give nothing back.
@@ -58,7 +56,7 @@ async fn loaded(language: Language, lines: &[(Point, &str)]) -> Loaded {
 async fn resolved(all: Vec<Loaded>) -> (Routes, Vec<String>) {
     let served = Served(HashSet::from(["GetAccount", "Event"]));
     let by_language = all.into_iter().map(|loaded| (loaded.pool.language(), loaded)).collect();
-    let (routes, status) = resolve(1, &by_language, &served);
+    let (routes, status) = resolve(1, &by_language, &served, &Metrics::new(&Config::default()));
     let rows = status.iter().map(|row| format!("{row}: {:?}", row.standing)).collect();
     (routes, rows)
 }
@@ -129,9 +127,9 @@ async fn every_event_function_is_called() {
 
 #[actix::test]
 async fn registering_a_language_again_replaces_only_that_language() {
-    let registry = Registry::default();
-    let published = registry.published();
-    let registry = registry.start();
+    let cx = Cx::without_database(Arc::default(), Handle::current()).unwrap();
+    let published = Arc::clone(&cx.routes);
+    let registry = Registry::new(&cx).start();
     let lua = loaded(Language::Lua, &[(Point::Rpc, "a"), (Point::Rpc, "b")]).await;
     let js = loaded(Language::JavaScript, &[(Point::Rpc, "c")]).await;
     registry.send(Register { loaded: vec![lua, js] }).await.unwrap();

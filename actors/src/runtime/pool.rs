@@ -353,7 +353,7 @@ struct State {
     starting: usize,
     /// Rows that are not starting.
     total: usize,
-    /// When (ns) a thread last took a call from the queue.
+    /// When (ns) a thread last took a call from the queue, or was woken to do so.
     taken_ns: u64,
     /// How long calls run without waiting, on average (ns).
     stretch_ns: u64,
@@ -465,6 +465,8 @@ impl State {
     /// Gives work to the thread that was last used: it is to be unparked.
     fn wake(&mut self, now_ns: u64) -> Option<Thread> {
         let me = self.idle.pop()?;
+        // It has the same time to take its call up as a running one has to come to its end.
+        self.taken_ns = now_ns;
         self.set_phase(me, now_ns, Phase::Running);
         self.row(me)?.thread.clone()
     }
@@ -635,9 +637,9 @@ impl Shared {
         }
     }
 
-    /// Starts interpreters, one after the other, up to the least number.
+    /// Starts interpreters, one after the other, up to the least number. The first comes alone.
     fn fill(&self, state: &mut State) {
-        if state.total + state.starting < state.settings.min && state.starting == 0 {
+        if state.counts.made > 0 && state.starting == 0 && state.total < state.settings.min {
             self.spawn(state);
         }
     }
