@@ -64,13 +64,11 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 
     let watchdog = Watchdog::start()?;
     let runtimes = Runtimes::start(&cx, &watchdog);
-    let registry = Registry::default();
-    let routes = registry.published();
-    let registry = registry.start();
+    let registry = Registry::new(&cx).start();
     let loaded = runtimes.load(programs::programs(modules, &config)).await?;
     registry.send(Register { loaded }).await?;
 
-    let edge = Edge::new(&config, Arc::clone(&cx), routes)?;
+    let edge = Edge::new(&config, Arc::clone(&cx), Arc::clone(&cx.routes))?;
     let server = edge.serve(&config, listeners)?;
     let stop = server.handle();
     let running = actix::spawn(server);
