@@ -5,6 +5,7 @@ use std::sync::Arc;
 use guildhall_core::config::Config;
 
 use super::{
+    host::settings,
     javascript::{self, JavaScriptProgram},
     lua::{self, LuaProgram},
     modules::ModuleFile,
@@ -74,7 +75,7 @@ fn javascript_program(files: Vec<ModuleFile>, config: &Config) -> JavaScriptProg
         env: (*config.runtime.env).clone(),
         node: config.name.clone(),
         version: VERSION.to_owned(),
-        config: serde_json::Value::Null,
+        config: settings::shown(config),
         read_only_globals: config.runtime.js_read_only_globals,
         memory_limit_bytes: config.runtime.memory_limit_mb * MB,
     };
