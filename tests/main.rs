@@ -5,6 +5,7 @@ mod support;
 
 mod client;
 mod durability;
+mod endpoints;
 mod first_use;
 mod native;
 mod operator;

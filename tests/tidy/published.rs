@@ -15,8 +15,8 @@ use guildhall_actors::{
 };
 use prost::Name;
 use serde::{
-    Deserialize, Deserializer, de,
-    de::{Visitor, value::Error},
+    Deserialize, Deserializer,
+    de::{self, Visitor, value::Error},
     forward_to_deserialize_any,
 };
 
@@ -111,7 +111,11 @@ impl EndpointVisitor for Declared {
     fn visit<E: Endpoint>(&mut self) {
         let request = E::Request::full_name();
         if E::HAS_INPUT == (request == "google.protobuf.Empty") {
-            self.wrong.push(format!("{}: input is {}, its request {request}", E::NAME, E::HAS_INPUT));
+            self.wrong.push(format!(
+                "{}: input is {}, its request {request}",
+                E::NAME,
+                E::HAS_INPUT
+            ));
         }
         for (verb, path) in E::ROUTES {
             self.routes.push(Route {
@@ -153,13 +157,18 @@ fn endpoints_are_those_published() {
     for route in published.iter().filter(|route| route.name != RPC) {
         match (ours.contains(route), NOT_BUILT.endpoints.contains(&route.name.as_str())) {
             (false, false) => wrong.push(format!("published, but not declared: {route:?}")),
-            (true, true) => wrong.push(format!("declared, and listed as not built: {}", route.name)),
+            (true, true) => {
+                wrong.push(format!("declared, and listed as not built: {}", route.name))
+            }
             _ => {}
         }
     }
     let names = endpoint_names();
     wrong.extend(unknown(NOT_BUILT.endpoints, |name| names.contains(name)));
-    check(wrong, "Mend the declaration, or take the name out of (or into) NOT_BUILT in tests/tidy/.");
+    check(
+        wrong,
+        "Mend the declaration, or take the name out of (or into) NOT_BUILT in tests/tidy/.",
+    );
 }
 
 #[test]
@@ -167,12 +176,14 @@ fn host_functions_are_those_published() {
     let published = functions();
     let mut wrong = Vec::new();
     let mut ours = BTreeSet::new();
+    let io = tokio::runtime::Runtime::new().unwrap();
+    let cx = Cx::without_database(Default::default(), io.handle().clone()).unwrap();
     for function in HOST_FUNCTIONS {
         if !ours.insert(function.name) {
             wrong.push(format!("declared twice: {}", function.name));
         }
         match published.get(function.name) {
-            Some(published) => wrong.extend(differences(function, published)),
+            Some(published) => wrong.extend(differences(function, published, &cx)),
             None => wrong.push(format!("declared, but not published: {}", function.name)),
         }
     }
@@ -196,7 +207,7 @@ fn host_functions_are_those_published() {
 }
 
 /// Where a declaration is not as published.
-fn differences(ours: &HostFunction, published: &Function) -> Vec<String> {
+fn differences(ours: &HostFunction, published: &Function, cx: &Cx) -> Vec<String> {
     let mut wrong = Vec::new();
     let has = |language| ours.languages.contains(&language);
     if has(Language::Lua) != published.lua {
@@ -205,7 +216,7 @@ fn differences(ours: &HostFunction, published: &Function) -> Vec<String> {
     if has(Language::JavaScript) != published.javascript.is_some() {
         wrong.push(format!("{}: in JavaScript: {:?}", ours.name, published.javascript));
     }
-    let parameters = parameters(ours);
+    let parameters = parameters(ours, cx);
     if parameters != published.parameters {
         wrong.push(format!("{}: {parameters:?} is {:?}", ours.name, published.parameters));
     }
@@ -249,15 +260,13 @@ fn unknown(names: &[&str], known: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// The parameters of a host function: the fields of its struct, in order.
-fn parameters(function: &HostFunction) -> Vec<&'static str> {
-    let io = tokio::runtime::Runtime::new().unwrap();
-    let cx = Cx::without_database(Default::default(), io.handle().clone()).unwrap();
+fn parameters(function: &HostFunction, cx: &Cx) -> Vec<&'static str> {
     let context = Context::default();
     let origin = Origin { language: Language::Lua, context: &context };
     let mut fields: &'static [&'static str] = &[];
     let mut recorder = <dyn erased_serde::Deserializer<'_>>::erase(Recorder(&mut fields));
     // What comes of it is the recorder's own error, or a function without parameters.
-    drop(function.begin(&mut recorder, &cx, origin));
+    drop(function.begin(&mut recorder, cx, origin));
     drop(recorder);
     fields.to_vec()
 }

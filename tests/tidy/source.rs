@@ -7,7 +7,16 @@ use std::{
 
 /// The folders that hold our sources; beside them, the files of the root itself.
 const OURS: &[&str] = &[
-    "actors", "bench", "core", "data/modules", "migrations", "proto", "scripts", "sdk", "src", "tests",
+    "actors",
+    "bench",
+    "core",
+    "data/modules",
+    "migrations",
+    "proto",
+    "scripts",
+    "sdk",
+    "src",
+    "tests",
 ];
 
 /// Folders within them that hold what others wrote or machines made.
