@@ -28,8 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("{} has SHA-256 {hash}, expected {SHA256}", file.display()).into());
     }
     println!("cargo::rustc-cfg=bundled_postgres");
-    println!("cargo::rustc-env=GUILDHALL_POSTGRES_RUNTIME={}", file.display());
-    println!("cargo::rustc-env=GUILDHALL_POSTGRES_RUNTIME_SHA256={SHA256}");
+    // Not named GUILDHALL_…: cargo sets these for `cargo run` too, where such a name is a key.
+    println!("cargo::rustc-env=BUNDLED_POSTGRES={}", file.display());
+    println!("cargo::rustc-env=BUNDLED_POSTGRES_SHA256={SHA256}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The rules of the house: which way imports point, how long a file may be, where `unsafe` may
 //! stand, that each slice is tested, and (in `tidy/published.rs`) that what is declared agrees with
 //! the published API. A failure says what to do.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "tests")]
 
 #[path = "tidy/not_built.rs"]
 mod not_built;

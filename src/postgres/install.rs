@@ -35,7 +35,7 @@ const BUNDLED_VERSION: &str = "17.5";
 
 /// The runtime itself: `bin`, `lib` and `share`, relocatable.
 #[cfg(bundled_postgres)]
-const BUNDLED: &[u8] = include_bytes!(env!("GUILDHALL_POSTGRES_RUNTIME"));
+const BUNDLED: &[u8] = include_bytes!(env!("BUNDLED_POSTGRES"));
 
 /// Where a PostgreSQL comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -266,7 +266,7 @@ fn may_enter(identity: Identity, folder: &Path) -> Result<(), PostgresError> {
 #[cfg(bundled_postgres)]
 fn bundled(data_dir: &Path) -> Result<Install, PostgresError> {
     // The hash is in the name, so another build brings its own folder.
-    let hash = env!("GUILDHALL_POSTGRES_RUNTIME_SHA256").get(..8).unwrap_or_default();
+    let hash = env!("BUNDLED_POSTGRES_SHA256").get(..8).unwrap_or_default();
     let folder = data_dir.join(format!("postgres-runtime-{BUNDLED_VERSION}-{hash}"));
     let on_disk = folder.join("on-disk");
     if !on_disk.exists() {
