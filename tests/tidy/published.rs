@@ -25,7 +25,6 @@ use crate::{check, not_built::NOT_BUILT};
 /// Host functions of the published list that belong to the interpreters, since they name script
 /// functions, or are what the language itself has elsewhere.
 const OF_THE_INTERPRETERS: &[&str] = &[
-    "get_config",
     "get_context",
     "json_decode",
     "json_encode",
