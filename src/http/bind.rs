@@ -146,10 +146,10 @@ impl Binding {
 
 /// Reads the first JSON value of `body` into the message, or into its field `field`; nothing is `{}`.
 fn read_body<M: Message>(body: &[u8], field: Option<&str>) -> Result<M> {
-    let text = body.trim_ascii_start();
-    if text.is_empty() {
-        return Ok(M::default());
-    }
+    let text = match body.trim_ascii_start() {
+        b"" => b"{}",
+        text => text,
+    };
     let mut json = serde_json::Deserializer::from_slice(text);
     match field {
         // Within a message `null` means not given, but a body must be an object.
@@ -403,7 +403,7 @@ mod tests {
     fn an_empty_body_is_an_empty_message_and_anything_but_an_object_is_refused() {
         for empty in ["", " \r\n\t"] {
             let request: AuthenticateEmailRequest = bind(SIGN_IN, &[], "", empty).unwrap();
-            assert_eq!(request, AuthenticateEmailRequest::default());
+            assert_eq!(request.account, Some(AccountEmail::default()));
             assert_eq!(
                 bind::<UpdateAccountRequest>(Body::Whole, &[], "", empty).unwrap(),
                 Default::default()
