@@ -267,3 +267,16 @@ async fn a_long_path_gets_its_socket_elsewhere() {
     postgres.stop();
     fs::remove_dir_all(sockets).unwrap();
 }
+
+#[test]
+fn root_with_a_closed_folder_gets_the_bundled_one() {
+    if !install::is_root() || !cfg!(bundled_postgres) {
+        eprintln!("SKIPPED: needs root and the bundled runtime");
+        return;
+    }
+    let folder = folder();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let (postgres, _) = EmbeddedPostgres::start(folder.path(), Choice::Auto, 4).unwrap();
+    assert!(postgres.description().contains("(bundled)"), "{}", postgres.description());
+    postgres.stop();
+}

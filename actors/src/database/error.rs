@@ -283,7 +283,8 @@ impl std::fmt::Display for ConnectError {
             Problem::Refused => write!(
                 f,
                 "PostgreSQL at {address} does not let in user {user}: {reason}; give user and password with \
-                 --database.address {user}:PASSWORD@{address}/{database}"
+                 --database.address {}",
+                Address { password: Some(String::new()), ..address.clone() }.to_type()
             ),
             Problem::NoDatabase => write!(
                 f,
@@ -297,8 +298,9 @@ impl std::fmt::Display for ConnectError {
             ),
             Problem::Tls => write!(
                 f,
-                "cannot open an encrypted connection to PostgreSQL at {address} (user {user}): {reason}; see \
-                 sslrootcert and sslmode: --database.address {typed}?sslmode=prefer"
+                "cannot open an encrypted connection to PostgreSQL at {address} (user {user}): {reason}; \
+                 name the authority that signed its certificate: --database.address \
+                 '{typed}?sslmode=verify-full&sslrootcert=FILE'"
             ),
             Problem::Other => {
                 write!(f, "cannot open a session at PostgreSQL {address} (user {user}): {reason}")

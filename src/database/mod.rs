@@ -106,3 +106,6 @@ async fn stop(embedded: Option<EmbeddedPostgres>, io: &Handle) {
         let _ = io.spawn_blocking(move || postgres.stop()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
