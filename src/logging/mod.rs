@@ -42,7 +42,7 @@ pub fn start(logger: &Logger) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Our own lines from `level` on; of the libraries below us only what an operator can act on.
+/// Our own lines and those of modules from `level` on; of the libraries below us only what an operator can act on.
 fn filter(level: LogLevel) -> Targets {
     let (ours, theirs) = match level {
         LogLevel::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
@@ -50,7 +50,8 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
     };
-    Targets::new().with_default(theirs).with_target("guildhall", ours)
+    // Native and JavaScript modules log under the target `module`.
+    Targets::new().with_default(theirs).with_targets([("guildhall", ours), ("module", ours)])
 }
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -184,13 +185,15 @@ mod tests {
         let all = || {
             debug!("ours at debug");
             info!("ours at info");
+            debug!(target: "module", "a module's at debug");
+            info!(target: "module", "a module's at info");
             info!(target: "tokio_postgres", "theirs at info");
             error!(target: "tokio_postgres", "theirs at error");
         };
         let count = |level| logged(level, LogFormat::Console, all).lines().count();
         assert_eq!(
             [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error].map(count),
-            [4, 2, 1, 1]
+            [6, 3, 1, 1]
         );
     }
 
