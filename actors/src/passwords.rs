@@ -74,9 +74,9 @@ impl Passwords {
     ///
     /// # Errors
     /// `ResourceExhausted` while the queue is full; a fault for more than [`MAX_BYTES`] bytes.
-    pub async fn hash(&self, password: &str) -> Result<String> {
+    pub async fn hash(&self, password: impl AsRef<[u8]>) -> Result<String> {
         let cost = self.cost;
-        let password = password.to_owned();
+        let password = password.as_ref().to_vec();
         self.run(move || {
             if password.len() > MAX_BYTES {
                 return Err(BcryptError::Truncation(password.len()));
@@ -90,8 +90,8 @@ impl Passwords {
     ///
     /// # Errors
     /// `ResourceExhausted` while the queue is full.
-    pub async fn check(&self, password: &str, hash: Vec<u8>) -> Result<bool> {
-        let password = password.to_owned();
+    pub async fn check(&self, password: impl AsRef<[u8]>, hash: Vec<u8>) -> Result<bool> {
+        let password = password.as_ref().to_vec();
         self.run(move || {
             Ok(std::str::from_utf8(&hash)
                 .is_ok_and(|hash| bcrypt::verify(password, hash).unwrap_or(false)))

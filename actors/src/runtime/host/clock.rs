@@ -55,10 +55,22 @@ fn instant(unix_s: i64) -> Option<DateTime<Utc>> {
     Utc.timestamp_opt(unix_s, 0).single()
 }
 
+/// A schedule as a parameter.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Schedule(Cron);
+
+impl TryFrom<String> for Schedule {
+    type Error = &'static str;
+    fn try_from(expression: String) -> Result<Self, &'static str> {
+        schedule(&expression).map(Self).map_err(|_| "expects a valid cron string")
+    }
+}
+
 /// `nk.cron_next(expression, timestamp)`: Unix seconds; Go's zero time where there is none.
 #[derive(Debug, Deserialize)]
 pub struct CronNext {
-    expression: String,
+    expression: Schedule,
     timestamp: i64,
 }
 
@@ -66,14 +78,14 @@ impl HostFn for CronNext {
     const NAME: &'static str = "cron_next";
     type Output = i64;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<i64> {
-        Ok(next(&schedule(&self.expression)?, self.timestamp).unwrap_or(NEVER_S))
+        Ok(next(&self.expression.0, self.timestamp).unwrap_or(NEVER_S))
     }
 }
 
 /// `nk.cron_prev(expression, timestamp)`: Unix seconds; Go's zero time where there is none.
 #[derive(Debug, Deserialize)]
 pub struct CronPrev {
-    expression: String,
+    expression: Schedule,
     timestamp: i64,
 }
 
@@ -81,7 +93,7 @@ impl HostFn for CronPrev {
     const NAME: &'static str = "cron_prev";
     type Output = i64;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<i64> {
-        Ok(previous(&schedule(&self.expression)?, self.timestamp).unwrap_or(NEVER_S))
+        Ok(previous(&self.expression.0, self.timestamp).unwrap_or(NEVER_S))
     }
 }
 

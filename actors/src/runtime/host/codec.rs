@@ -1,11 +1,11 @@
 //! base64, base64url and base16 of strings and bytes.
 
 use base64::{
-    Engine,
+    DecodeError, Engine,
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use guildhall_core::{Code, Result, Status};
+use guildhall_core::{Code, Error, Result, Status};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
@@ -28,15 +28,37 @@ fn encode(url: bool, padding: bool, input: &[u8]) -> String {
     GeneralPurpose::new(alphabet, config).encode(input)
 }
 
-/// Go's decoder passes over line ends; so do we.
-fn decode(url: bool, lenient: bool, input: &str) -> Result<Vec<u8>> {
+/// Go's decoder passes over line ends; so do we. Errors name the byte, as there.
+fn decode(url: bool, lenient: bool, input: &str) -> Result<Vec<u8>, String> {
     let alphabet = if url { &URL_SAFE } else { &STANDARD };
     let config = if lenient { LENIENT } else { PADDED };
     let input: String = input.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    GeneralPurpose::new(alphabet, config).decode(input).map_err(|error| {
-        let kind = if url { "base64 url" } else { "base64" };
-        Status::of(Code::InvalidArgument, format!("not a valid {kind} string: {error}")).into()
+    GeneralPurpose::new(alphabet, config).decode(&input).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => {
+                at
+            }
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => input.len() / 4 * 4,
+        };
+        format!("illegal base64 data at input byte {at}")
     })
+}
+
+fn decode_hex(input: &str) -> Result<Vec<u8>, String> {
+    if let Some(stranger) = input.chars().find(|letter| !letter.is_ascii_hexdigit()) {
+        let code = u32::from(stranger);
+        return Err(format!("encoding/hex: invalid byte: U+{code:04X} {stranger:?}"));
+    }
+    hex::decode(input).map_err(|_| "encoding/hex: odd length hex string".to_owned())
+}
+
+/// A failure to decode `input`, in the words that the reference has for the language.
+fn undecodable(origin: Origin<'_>, kind: &str, input: &str, error: &str) -> Error {
+    let message = match origin.language {
+        Language::JavaScript => format!("Failed to decode string: {input}"),
+        Language::Lua | Language::Native => format!("not a valid {kind} string: {error}"),
+    };
+    Status::of(Code::InvalidArgument, message).into()
 }
 
 const fn yes() -> bool {
@@ -73,7 +95,9 @@ impl HostFn for Base64Decode {
     type Output = ByteBuf;
     async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
-        decode(false, self.padding, &self.input).map(ByteBuf::from)
+        decode(false, self.padding, &self.input)
+            .map(ByteBuf::from)
+            .map_err(|error| undecodable(origin, "base64", &self.input, &error))
     }
 }
 
@@ -109,7 +133,9 @@ impl HostFn for Base64UrlDecode {
     async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
         let padding = self.padding.unwrap_or(origin.language == Language::JavaScript);
-        decode(true, !padding, &self.input).map(ByteBuf::from)
+        decode(true, !padding, &self.input)
+            .map(ByteBuf::from)
+            .map_err(|error| undecodable(origin, "base64 url", &self.input, &error))
     }
 }
 
@@ -139,9 +165,9 @@ impl HostFn for Base16Decode {
     type Output = ByteBuf;
     async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
-        hex::decode(&self.input).map(ByteBuf::from).map_err(|error| {
-            Status::of(Code::InvalidArgument, format!("not a valid base16 string: {error}")).into()
-        })
+        decode_hex(&self.input)
+            .map(ByteBuf::from)
+            .map_err(|error| undecodable(origin, "base16", &self.input, &error))
     }
 }
 
@@ -191,7 +217,7 @@ pub(super) fn base64(input: &[u8]) -> String {
 }
 
 /// Reads what [`base64`] wrote.
-pub(super) fn from_base64(input: &str) -> Result<Vec<u8>> {
+pub(super) fn from_base64(input: &str) -> Result<Vec<u8>, String> {
     decode(false, false, input)
 }
 

@@ -22,15 +22,13 @@ use serde_bytes::ByteBuf;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Text, codec, filled, invalid};
+use super::{Filled, Text, codec, filled, invalid};
 use crate::{
     cx::Cx,
     host::{HostFn, Language, Origin},
 };
 
 const IV_BYTES: usize = 16;
-/// The reference's bcrypt cost for `bcrypt_hash`.
-const BCRYPT_COST: u32 = 13;
 
 fn failed(what: &str, error: impl std::fmt::Display) -> Status {
     Status::of(Code::InvalidArgument, format!("{what}: {error}"))
@@ -42,9 +40,21 @@ fn random(bytes: &mut [u8]) -> Result<()> {
     })
 }
 
+/// A cipher's key of this many bytes.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "ByteBuf")]
+struct Key<const BYTES: usize>([u8; BYTES]);
+
+impl<const BYTES: usize> TryFrom<ByteBuf> for Key<BYTES> {
+    type Error = String;
+    fn try_from(key: ByteBuf) -> Result<Self, String> {
+        let key = key.into_vec().try_into();
+        key.map(Self).map_err(|_| format!("expects key {BYTES} bytes long"))
+    }
+}
+
 fn cipher<C: KeyInit>(key: &[u8]) -> Result<C> {
-    C::new_from_slice(key)
-        .map_err(|_| invalid(format!("expects key {} bytes long", C::key_size())).into())
+    C::new_from_slice(key).map_err(|error| failed("error creating cipher block", error).into())
 }
 
 /// AES in CFB mode behind a random IV. The text is padded with spaces to a multiple of 4 bytes and
@@ -78,19 +88,19 @@ where
 
 /// Declares an AES function: raw bytes in Lua, base64 text in JavaScript.
 macro_rules! aes_functions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal: $step:ident::<$cipher:ty>;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $text:literal: $step:ident::<$cipher:ty>, $bytes:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Deserialize)]
         pub struct $name {
             input: ByteBuf,
-            key: ByteBuf,
+            key: Key<$bytes>,
         }
 
         impl HostFn for $name {
             const NAME: &'static str = $text;
             type Output = Text;
             async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<Text> {
-                $step::<$cipher>(origin, self.input.into_vec(), &self.key)
+                $step::<$cipher>(origin, self.input.into_vec(), &self.key.0)
             }
         }
     )*};
@@ -98,13 +108,13 @@ macro_rules! aes_functions {
 
 aes_functions! {
     /// `nk.aes128_encrypt(input, key)`
-    Aes128Encrypt = "aes128_encrypt": encrypt::<Aes128>;
+    Aes128Encrypt = "aes128_encrypt": encrypt::<Aes128>, 16;
     /// `nk.aes128_decrypt(input, key)`
-    Aes128Decrypt = "aes128_decrypt": decrypt::<Aes128>;
+    Aes128Decrypt = "aes128_decrypt": decrypt::<Aes128>, 16;
     /// `nk.aes256_encrypt(input, key)`
-    Aes256Encrypt = "aes256_encrypt": encrypt::<Aes256>;
+    Aes256Encrypt = "aes256_encrypt": encrypt::<Aes256>, 32;
     /// `nk.aes256_decrypt(input, key)`
-    Aes256Decrypt = "aes256_decrypt": decrypt::<Aes256>;
+    Aes256Decrypt = "aes256_decrypt": decrypt::<Aes256>, 32;
 }
 
 fn encrypt<C>(origin: Origin<'_>, input: Vec<u8>, key: &[u8]) -> Result<Text>
@@ -123,7 +133,8 @@ where
     C: KeyInit + BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
 {
     let sealed = match origin.language {
-        Language::JavaScript => codec::from_base64(&String::from_utf8_lossy(&input))?,
+        Language::JavaScript => codec::from_base64(&String::from_utf8_lossy(&input))
+            .map_err(|error| failed("error decoding cipher text", error))?,
         Language::Lua | Language::Native => input,
     };
     Ok(Text::of(origin, open::<C>(&sealed, key)?))
@@ -161,15 +172,14 @@ impl HostFn for Sha256Hash {
 #[derive(Debug, Deserialize)]
 pub struct HmacSha256Hash {
     input: ByteBuf,
-    key: ByteBuf,
+    key: Filled,
 }
 
 impl HostFn for HmacSha256Hash {
     const NAME: &'static str = "hmac_sha256_hash";
     type Output = ByteBuf;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
-        filled("key", &self.key)?;
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key.0)
             .map_err(|error| failed("error creating hash", error))?;
         mac.update(&self.input);
         Ok(ByteBuf::from(mac.finalize().into_bytes().to_vec()))
@@ -177,16 +187,18 @@ impl HostFn for HmacSha256Hash {
 }
 
 fn rsa_key(pem: &str) -> Result<RsaPrivateKey> {
-    if !pem.contains("-----BEGIN") {
-        return Err(invalid("could not parse private key: no valid blocks found").into());
-    }
-    RsaPrivateKey::from_pkcs1_pem(pem)
-        .or_else(|error| RsaPrivateKey::from_pkcs8_pem(pem).map_err(|_| error))
-        .map_err(|error| failed("error parsing key", error).into())
+    require_pem(pem)?;
+    RsaPrivateKey::from_pkcs1_pem(pem).map_err(|error| failed("error parsing key", error).into())
 }
 
-/// `nk.rsa_sha256_hash(input, key)`: a PKCS #1 v1.5 signature by a PEM key (PKCS #1, and PKCS #8,
-/// which the reference refuses).
+fn require_pem(text: &str) -> Result<()> {
+    if !text.contains("-----BEGIN ") {
+        return Err(invalid("could not parse private key: no valid blocks found").into());
+    }
+    Ok(())
+}
+
+/// `nk.rsa_sha256_hash(input, key)`: a PKCS #1 v1.5 signature by a PEM key of form PKCS #1.
 #[derive(Debug, Deserialize)]
 pub struct RsaSha256Hash {
     input: ByteBuf,
@@ -223,6 +235,10 @@ impl HostFn for JwtGenerate {
         let (algorithm, key) = match self.signing_method.as_str() {
             "HS256" => (Algorithm::HS256, EncodingKey::from_secret(key)),
             "RS256" => {
+                // Only PKCS #8, as in the reference.
+                require_pem(&self.signing_key)?;
+                RsaPrivateKey::from_pkcs8_pem(&self.signing_key)
+                    .map_err(|error| failed("could not parse private key", error))?;
                 let key = EncodingKey::from_rsa_pem(key)
                     .map_err(|error| failed("could not parse private key", error))?;
                 (Algorithm::RS256, key)
@@ -237,63 +253,60 @@ impl HostFn for JwtGenerate {
     }
 }
 
-/// `nk.bcrypt_hash(input)`: at cost 13, as the reference.
+/// `nk.bcrypt_hash(input)`: at cost 13, as the reference, on the threads for passwords.
 #[derive(Debug, Deserialize)]
 pub struct BcryptHash {
-    input: ByteBuf,
+    input: Filled,
 }
 
 impl HostFn for BcryptHash {
     const NAME: &'static str = "bcrypt_hash";
     type Output = String;
-    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<String> {
-        if origin.language != Language::JavaScript {
-            filled("input", &self.input)?;
-        }
-        // Written as version 2a, as the reference writes it.
-        bcrypt::non_truncating_hash_with_result(&self.input, BCRYPT_COST)
-            .map(|hash| hash.format_for_version(bcrypt::Version::TwoA))
-            .map_err(|error| failed("error hashing input", error).into())
+    async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<String> {
+        cx.passwords.hash(self.input.0).await
     }
 }
 
-/// `nk.bcrypt_compare(hash, plaintext)`
+/// `nk.bcrypt_compare(hash, plaintext)`: what is no hash fits nothing.
 #[derive(Debug, Deserialize)]
 pub struct BcryptCompare {
-    hash: String,
-    plaintext: ByteBuf,
+    hash: Filled,
+    plaintext: Filled,
 }
-
-/// A text shorter than this is no hash, and the reference says "different" rather than "invalid".
-const BCRYPT_HASH_BYTES: usize = 59;
 
 impl HostFn for BcryptCompare {
     const NAME: &'static str = "bcrypt_compare";
     type Output = bool;
-    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<bool> {
-        filled("hash", self.hash.as_bytes())?;
-        filled("plaintext", &self.plaintext)?;
-        if self.hash.len() < BCRYPT_HASH_BYTES {
-            return Ok(false);
-        }
-        bcrypt::verify(&self.plaintext, &self.hash)
-            .map_err(|error| failed("error comparing hash and plaintext", error).into())
+    async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<bool> {
+        cx.passwords.check(self.plaintext.0, self.hash.0).await
     }
 }
 
 /// `nk.secure_random_bytes(count)`: 1 to 1,000 bytes.
 #[derive(Debug, Deserialize)]
 pub struct SecureRandomBytes {
-    count: i64,
+    count: Count,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "i64")]
+struct Count(usize);
+
+impl TryFrom<i64> for Count {
+    type Error = &'static str;
+    fn try_from(count: i64) -> Result<Self, &'static str> {
+        match usize::try_from(count) {
+            Ok(count @ 1..=1000) => Ok(Self(count)),
+            _ => Err("count must be 1-1000"),
+        }
+    }
 }
 
 impl HostFn for SecureRandomBytes {
     const NAME: &'static str = "secure_random_bytes";
     type Output = ByteBuf;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
-        let count = usize::try_from(self.count).ok().filter(|count| (1..=1000).contains(count));
-        let count = count.ok_or_else(|| invalid("count must be 1-1000"))?;
-        let mut bytes = vec![0; count];
+        let mut bytes = vec![0; self.count.0];
         random(&mut bytes)?;
         Ok(ByteBuf::from(bytes))
     }
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn short_input_and_wrong_keys_are_refused() {
         assert_eq!(open::<Aes128>(b"short", KEY).unwrap_err().message(), "input too short");
-        let error = seal::<Aes256>(vec![1], KEY).unwrap_err();
-        assert_eq!(error.message(), "expects key 32 bytes long");
+        let error = Key::<32>::try_from(ByteBuf::from(KEY)).unwrap_err();
+        assert_eq!(error, "expects key 32 bytes long");
     }
 }

@@ -10,13 +10,13 @@ pub mod sql;
 pub mod uuid;
 
 use guildhall_core::{Code, Status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::host::{Language, Origin};
 
-/// Text that a module gets as its language holds text: bytes in Lua, Unicode elsewhere (what is
-/// not UTF-8 becomes U+FFFD, as in the reference).
+/// Text that a module gets as its language holds text: bytes in Lua, Unicode elsewhere (each byte
+/// that is not UTF-8 becomes U+FFFD, as in the reference).
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Text {
@@ -30,12 +30,32 @@ impl Text {
     /// `bytes` as `origin` holds text.
     pub fn of(origin: Origin<'_>, bytes: Vec<u8>) -> Self {
         match origin.language {
-            Language::JavaScript => Self::Unicode(match String::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            }),
+            Language::JavaScript => Self::Unicode(unicode(bytes)),
             Language::Lua | Language::Native => Self::Bytes(ByteBuf::from(bytes)),
         }
+    }
+}
+
+fn unicode(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        }
+        text
+    })
+}
+
+/// Text or bytes of an argument that must hold something.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "ByteBuf")]
+pub struct Filled(Vec<u8>);
+
+impl TryFrom<ByteBuf> for Filled {
+    type Error = &'static str;
+    fn try_from(bytes: ByteBuf) -> Result<Self, &'static str> {
+        if bytes.is_empty() { Err("expects string") } else { Ok(Self(bytes.into_vec())) }
     }
 }
 

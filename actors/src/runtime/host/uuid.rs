@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use uuid::Uuid;
 
-use super::invalid;
 use crate::{
     cx::Cx,
     host::{HostFn, Language, Origin},
@@ -26,7 +25,18 @@ impl HostFn for UuidV4 {
 /// `nk.uuid_bytes_to_string(uuid_bytes)`
 #[derive(Debug, Deserialize)]
 pub struct UuidBytesToString {
-    uuid_bytes: ByteBuf,
+    uuid_bytes: Packed,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "ByteBuf")]
+struct Packed(Uuid);
+
+impl TryFrom<ByteBuf> for Packed {
+    type Error = &'static str;
+    fn try_from(bytes: ByteBuf) -> Result<Self, &'static str> {
+        Uuid::from_slice(&bytes).map(Self).map_err(|_| "not a valid UUID byte string")
+    }
 }
 
 impl HostFn for UuidBytesToString {
@@ -34,15 +44,25 @@ impl HostFn for UuidBytesToString {
     const LANGUAGES: &'static [Language] = &[Language::Native, Language::Lua];
     type Output = Uuid;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<Uuid> {
-        Uuid::from_slice(&self.uuid_bytes)
-            .map_err(|_| invalid("not a valid UUID byte string").into())
+        Ok(self.uuid_bytes.0)
     }
 }
 
 /// `nk.uuid_string_to_bytes(uuid_string)`
 #[derive(Debug, Deserialize)]
 pub struct UuidStringToBytes {
-    uuid_string: String,
+    uuid_string: Written,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Written(Uuid);
+
+impl TryFrom<String> for Written {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        Uuid::parse_str(&text).map(Self).map_err(|_| "not a valid UUID string")
+    }
 }
 
 impl HostFn for UuidStringToBytes {
@@ -50,8 +70,6 @@ impl HostFn for UuidStringToBytes {
     const LANGUAGES: &'static [Language] = &[Language::Native, Language::Lua];
     type Output = ByteBuf;
     async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
-        Uuid::parse_str(&self.uuid_string)
-            .map(|id| ByteBuf::from(id.as_bytes().as_slice()))
-            .map_err(|_| invalid("not a valid UUID string").into())
+        Ok(ByteBuf::from(self.uuid_string.0.as_bytes().as_slice()))
     }
 }
