@@ -6,6 +6,7 @@ pub mod healthcheck;
 pub mod http;
 pub mod listen;
 pub mod logging;
+pub mod metrics;
 pub mod migrate;
 pub mod postgres;
 pub mod server;

@@ -60,17 +60,20 @@ fn is_lacking(error: &io::Error) -> bool {
 }
 
 fn failure(section: &str, address: SocketAddr, error: &io::Error) -> Problem {
+    let port_key = if section == "metrics" { "prometheus_port" } else { "port" };
     let advice = match error.kind() {
         ErrorKind::AddrInUse => {
             format!(
-                "; another program has this port: stop it, or choose another by --{section}.port"
+                "; another program has this port: stop it, or choose another by --{section}.{port_key}"
             )
         }
         ErrorKind::AddrNotAvailable => {
             format!("; --{section}.address expects an address of this machine")
         }
         ErrorKind::PermissionDenied => {
-            format!("; ports below 1024 need special rights: choose another by --{section}.port")
+            format!(
+                "; ports below 1024 need special rights: choose another by --{section}.{port_key}"
+            )
         }
         _ => String::new(),
     };

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{http::Edge, listen, migrate, postgres::EmbeddedPostgres};
+use crate::{http::Edge, listen, metrics, migrate, postgres::EmbeddedPostgres};
 
 /// Why the server did not start, or did not stop as it should; one message for the operator.
 pub type Failure = Box<dyn Error>;
@@ -56,6 +56,10 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
         .flat_map(TcpListener::local_addr)
         .map(|address| address.to_string())
         .collect();
+    let metrics_listeners = match config.metrics.prometheus_port {
+        0 => Vec::new(),
+        _ => listen::listen("metrics", &exposure::metrics(&config, &client))?,
+    };
     let modules = modules::scan(&config.modules_path(), &config.runtime.js_entrypoint)?;
 
     let database = open_database(&config, &io).await?;
@@ -72,6 +76,10 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     let server = edge.serve(&config, listeners)?;
     let stop = server.handle();
     let running = actix::spawn(server);
+    if !metrics_listeners.is_empty() {
+        // It ends with the process: a scrape at the very end shows how the stop goes.
+        actix::spawn(metrics::serve(Arc::clone(&cx), metrics_listeners)?);
+    }
 
     if let Some(notice) = &client.notice {
         warn!("{notice}");

@@ -84,7 +84,7 @@ impl Edge {
     /// # Errors
     /// What is wrong with `socket.response_headers`, or with the declaration of an endpoint.
     pub fn new(config: &Config, cx: Arc<Cx>, routes: Arc<ArcSwap<Routes>>) -> Result<Self, String> {
-        let mut mounts = Mounts::default();
+        let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
         each_endpoint(&mut mounts);
         Self::over(mounts, config, cx, routes)
     }

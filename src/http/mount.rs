@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -10,6 +12,7 @@ use actix_web::web::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use guildhall_actors::endpoint::{Body, Endpoint, EndpointVisitor};
+use guildhall_actors::metrics::{Calls, Metrics};
 use guildhall_actors::runtime::call::{Context, ExecutionMode};
 use guildhall_actors::store::Call;
 use guildhall_core::{Caller, Code, Error, OrFault, Result, Status};
@@ -47,6 +50,7 @@ pub(super) trait Mounted: Send + Sync {
 
 struct Mount<E> {
     binding: Binding,
+    calls: Arc<Calls>,
     endpoint: PhantomData<fn() -> E>,
 }
 
@@ -69,7 +73,12 @@ impl<E: Endpoint> Mounted for Mount<E> {
             // The reference's gateway, in front of its API, knows no ports.
             caller.client_port = 0;
             let trace_id = caller.trace_id;
-            match self.answer(worker, incoming, caller).await {
+            let (began, received) = (Instant::now(), incoming.body.len());
+            let result = self.answer(worker, incoming, caller).await;
+            let sent = result.as_ref().map_or(0, Vec::len);
+            let code = result.as_ref().map_or_else(Error::code, |_| Code::Ok);
+            self.calls.record(code, began.elapsed(), received, sent);
+            match result {
                 Ok(body) => Answer::json(StatusCode::OK, body),
                 Err(error) => answer::failure(&error, E::NAME, trace_id),
             }
@@ -118,15 +127,23 @@ fn context(mode: ExecutionMode, caller: &Caller) -> Context {
 }
 
 /// Gathers the routes of every endpoint that it is shown.
-#[derive(Default)]
 pub(super) struct Mounts {
+    metrics: Arc<Metrics>,
     pub(super) table: Table<Box<dyn Mounted>>,
     /// What is wrong with the declarations, which the tests of the tables would have told.
     pub(super) errors: Vec<String>,
 }
 
+impl Mounts {
+    /// No endpoints yet; their calls will be recorded in `metrics`.
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, table: Table::default(), errors: Vec::new() }
+    }
+}
+
 impl EndpointVisitor for Mounts {
     fn visit<E: Endpoint>(&mut self) {
+        let calls = self.metrics.api(E::NAME);
         for (verb, template) in E::ROUTES {
             let params: Vec<&str> = parameters(template).collect();
             match Binding::new::<E::Request>(E::BODY, &params) {
@@ -134,7 +151,11 @@ impl EndpointVisitor for Mounts {
                     self.table.add(
                         *verb,
                         template,
-                        Box::new(Mount::<E> { binding, endpoint: PhantomData }),
+                        Box::new(Mount::<E> {
+                            binding,
+                            calls: Arc::clone(&calls),
+                            endpoint: PhantomData,
+                        }),
                     );
                 }
                 Err(field) => {

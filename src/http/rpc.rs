@@ -1,11 +1,13 @@
 //! `/v2/rpc/{id}`: calls of the modules' functions, with wrapped and bare payloads.
 
+use std::time::Instant;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Payload};
 use guildhall_actors::runtime::call::{Call, Context, ExecutionMode, Input, Output};
-use guildhall_core::{Code, Status};
+use guildhall_core::{Code, Error, Status};
 use serde::Serialize;
 
 use super::Worker;
@@ -44,6 +46,7 @@ pub(super) async fn serve(
     let Some(target) = worker.edge.routes.load().rpc(&id).cloned() else {
         return answer::rpc_refusal(&NOT_FOUND);
     };
+    let began = Instant::now();
     let bare = query_params.iter().any(|(name, _)| name == "unwrap");
     let trace_id = caller.trace_id;
 
@@ -62,6 +65,7 @@ pub(super) async fn serve(
             None => return answer::rpc_refusal(&NOT_A_TEXT),
         }
     };
+    let received = payload.len();
     let context = Context {
         mode: ExecutionMode::Rpc,
         caller,
@@ -70,7 +74,11 @@ pub(super) async fn serve(
         ..Context::default()
     };
     let call = Call { function: target.function, context, input: Input::Rpc { payload } };
-    let output = match target.pool.call(call).await {
+    let result = target.pool.call(call).await;
+    let sent = if let Ok(Output::Text(text)) = &result { text.len() } else { 0 };
+    let code = result.as_ref().map_or_else(Error::code, |_| Code::Ok);
+    target.calls.record(code, began.elapsed(), received, sent);
+    let output = match result {
         Ok(Output::Text(text)) => text,
         Ok(Output::Nothing | Output::Message(_)) => Vec::new(),
         Err(error) => return answer::rpc_failure(&error, &id, trace_id),

@@ -76,7 +76,7 @@ fn worker() -> Worker {
     config.socket.response_headers = ["x-own=1", "cache-control=mine"].into_iter().collect();
     let config = Arc::new(config);
     let cx = Arc::new(Cx::without_database(Arc::clone(&config), Handle::current()).unwrap());
-    let mut mounts = Mounts::default();
+    let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
     mounts.visit::<Open>();
     mounts.visit::<Product>();
     mounts.visit::<SignIn>();
@@ -296,7 +296,7 @@ async fn listening(
     change(&mut config);
     let config = Arc::new(config);
     let cx = Arc::new(Cx::without_database(Arc::clone(&config), Handle::current()).unwrap());
-    let mut mounts = Mounts::default();
+    let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
     mounts.visit::<Open>();
     mounts.visit::<SignIn>();
     let edge = Edge::over(mounts, &config, cx, Arc::default()).unwrap();

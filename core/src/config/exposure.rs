@@ -72,6 +72,19 @@ pub fn console(config: &Config) -> Result<Exposure, Problem> {
     expose("console", &console.address, console.port, Protocol::Tcp, &keys, config.dev)
 }
 
+/// Where the Prometheus page listens (`metrics.prometheus_port`), given where the client port does:
+/// on this machine only where that does, else on all addresses, as in the reference.
+pub fn metrics(config: &Config, client: &Exposure) -> Exposure {
+    let local = client.addresses.iter().all(|address| address.ip().is_loopback());
+    let hosts = if local {
+        [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+    } else {
+        [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)]
+    };
+    let port = config.metrics.prometheus_port;
+    Exposure { addresses: hosts.map(|host| SocketAddr::new(host, port)).to_vec(), notice: None }
+}
+
 /// A key that guards a port.
 struct Key {
     path: &'static str,
@@ -252,5 +265,18 @@ mod tests {
             "{problem}"
         );
         assert!(client(&config(&["--socket.address=::1", "--socket.protocol=tcp4"])).is_err());
+    }
+
+    #[test]
+    fn metrics_stay_on_this_machine_where_the_client_port_does() {
+        let mut config = Config::default();
+        config.metrics.prometheus_port = 9100;
+        let local = client(&config).unwrap();
+        let shown = |exposure: Exposure| {
+            exposure.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(metrics(&config, &local)), "127.0.0.1:9100 [::1]:9100");
+        let open = Exposure { addresses: vec!["0.0.0.0:7350".parse().unwrap()], notice: None };
+        assert_eq!(shown(metrics(&config, &open)), "0.0.0.0:9100 [::]:9100");
     }
 }
