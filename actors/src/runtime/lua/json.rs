@@ -4,6 +4,8 @@
 //! the order of their bytes, `<`, `>`, `&`, U+2028 and U+2029 escaped, what is not UTF-8 replaced
 //! by U+FFFD; a table with positive whole keys is an array, any other an object.
 
+use std::io::Write;
+
 use super::{
     number,
     raw::{Kind, Stack},
@@ -73,6 +75,11 @@ impl Encoder {
     }
 
     fn number(&mut self, value: f64) -> Result<(), String> {
+        if let Some(whole) = number::whole(value) {
+            // Writing to a vector does not fail.
+            let _ = write!(self.out, "{whole}");
+            return Ok(());
+        }
         let text = number::json(value)
             .ok_or_else(|| format!("unsupported value: {}", number::text(value)))?;
         self.out.extend_from_slice(text.as_bytes());

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     rc::Rc,
     sync::Arc,
 };
@@ -13,7 +14,7 @@ use super::{
     give::{Give, GiveEach},
     library, nakama,
     program::Shared,
-    raw::{Ended, Kept, Kind, Stack, Vm},
+    raw::{Ended, Kept, Kind, Place, Stack, Vm},
     take::{Arguments, Progress, Take, text},
 };
 use crate::{
@@ -52,7 +53,7 @@ struct Registered {
     /// `None` where this interpreter did not come to register it, or it is not a function.
     function: Option<Kept>,
     /// The file it stands in, as error texts name it.
-    file: String,
+    file: Rc<str>,
     /// The name it was registered under, for logs.
     name: Rc<str>,
 }
@@ -81,6 +82,8 @@ pub(super) struct Machine {
     /// The calls that led to the last error.
     trace: RefCell<String>,
     handler: Cell<Option<Kept>>,
+    /// The functions that `run_once` has run.
+    once: RefCell<HashSet<Place>>,
 }
 
 /// Notes the calls that led to an error and passes the error on.
@@ -125,6 +128,7 @@ impl Machine {
             turns: RefCell::default(),
             trace: RefCell::default(),
             handler: Cell::new(None),
+            once: RefCell::default(),
             seat,
         });
         let alarm = machine.vm.alarm();
@@ -141,7 +145,7 @@ impl Machine {
             let mut functions = self.functions.borrow_mut();
             functions.extend(known.iter().map(|(_, name)| Registered {
                 function: None,
-                file: String::new(),
+                file: Rc::from(""),
                 name: Rc::from(name.as_str()),
             }));
         }
@@ -176,6 +180,14 @@ impl Machine {
     /// The context of what runs.
     pub(super) fn context(&self) -> Rc<Context> {
         Rc::clone(&self.context.borrow())
+    }
+
+    /// Whether `run_once` is to run the function that stands at `place`: while modules are loaded,
+    /// the first time that it is met. Loading again runs it as well, since what it leaves in the
+    /// interpreter is missed otherwise; host functions then answer what they answered.
+    pub(super) fn begin_once(&self, place: Place) -> bool {
+        let loading = self.seat.loading() != Loading::Done || self.shared.first.get().is_none();
+        loading && self.once.borrow_mut().insert(place)
     }
 
     /// What was registered: of two for the same the last one counts.
@@ -226,7 +238,7 @@ impl Machine {
             stack.keep()
         });
         let file = function.and_then(|function| stack.defined(function)).map_or(file, |at| at.file);
-        let registered = Registered { function: kept, file, name: Rc::from(name) };
+        let registered = Registered { function: kept, file: Rc::from(file), name: Rc::from(name) };
         let mut functions = self.functions.borrow_mut();
         match functions.get_mut(index) {
             Some(slot) => *slot = registered,
@@ -372,11 +384,11 @@ impl Machine {
         let index = usize::try_from(call.function.0).unwrap_or(usize::MAX);
         let (function, own_file, name) = match self.functions.borrow().get(index) {
             Some(Registered { function: Some(function), file, name }) => {
-                (*function, file.clone(), Rc::clone(name))
+                (*function, Rc::clone(file), Rc::clone(name))
             }
             _ => return Err(Broken::from(Error::from(NOT_HERE))),
         };
-        self.running.replace(Running { function: name, module: Rc::from(own_file.as_str()) });
+        self.running.replace(Running { function: name, module: Rc::clone(&own_file) });
         let context = Rc::new(call.context);
         self.context.replace(Rc::clone(&context));
 

@@ -222,12 +222,11 @@ fn register_storage_index_filter(machine: &Machine, stack: &mut Stack<'_>) -> Re
     Ok(0)
 }
 
-/// Runs a function once in the life of the server, however many interpreters load its module and
-/// however often one of them evaluates it.
+/// Runs a function once: while modules are loaded, however often its module is evaluated.
 fn run_once(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
     expect(stack, 1, Kind::Function, "run_once")?;
     let Some(place) = stack.defined(1) else { return Ok(0) };
-    if machine.shared.first.get().is_some() || !machine.shared.begin_once(place) {
+    if !machine.begin_once(place) {
         return Ok(0);
     }
     stack.cut(1);

@@ -1,19 +1,13 @@
 //! The Lua modules of a server, ready to be put into interpreters.
 
 use std::{
-    collections::HashSet,
     path::PathBuf,
     sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-
-use super::{
-    machine::Machine,
-    raw::{Place, Vm},
-};
+use super::{machine::Machine, raw::Vm};
 use crate::{
     host::Language,
     registry::Point,
@@ -46,14 +40,6 @@ pub(super) struct Shared {
     pub(super) sources: Vec<ModuleFile>,
     /// What the first interpreter registered, in order: the numbers of functions.
     pub(super) first: OnceLock<Vec<(Point, String)>>,
-    once: Mutex<HashSet<Place>>,
-}
-
-impl Shared {
-    /// Whether the function that stands at `place` has not been run by `run_once` yet.
-    pub(super) fn begin_once(&self, place: Place) -> bool {
-        self.once.lock().insert(place)
-    }
 }
 
 /// The Lua modules of a server.
@@ -65,7 +51,7 @@ impl LuaProgram {
         let mut sources: Vec<ModuleFile> =
             files.into_iter().filter(|file| file.language == Language::Lua).collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
-        Self(Arc::new(Shared { settings, sources, first: OnceLock::new(), once: Mutex::default() }))
+        Self(Arc::new(Shared { settings, sources, first: OnceLock::new() }))
     }
 }
 

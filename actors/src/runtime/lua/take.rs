@@ -323,7 +323,10 @@ impl<'de> Deserializer<'de> for Take<'_, '_> {
                 Ok(text) => visitor.visit_str(text),
                 Err(_) => Err(TakeError("expects text in UTF-8".to_owned())),
             },
-            Kind::Number => visitor.visit_string(number::text(self.stack.number(self.index))),
+            // An argument may be a number where text is expected, an element may not.
+            Kind::Number if self.depth == 0 => {
+                visitor.visit_string(number::text(self.stack.number(self.index)))
+            }
             other => Err(expected("string", other)),
         }
     }
@@ -335,7 +338,7 @@ impl<'de> Deserializer<'de> for Take<'_, '_> {
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TakeError> {
         match self.kind() {
             Kind::Text => visitor.visit_bytes(self.stack.bytes(self.index)),
-            Kind::Number => {
+            Kind::Number if self.depth == 0 => {
                 visitor.visit_byte_buf(number::text(self.stack.number(self.index)).into_bytes())
             }
             other => Err(expected("string", other)),

@@ -449,10 +449,11 @@ fn loading_again_finds_the_same_functions_and_repeats_nothing() {
         local nk = require('nakama')
         local id = nk.uuid_v4()
         local once = 'not run'
-        nk.run_once(function(ctx) once = ctx.execution_mode end)
+        nk.run_once(function(ctx) once = ctx.execution_mode runs = runs or {} table.insert(runs, nk.uuid_v4()) end)
         nk.register_rpc(function() return 'other' end, 'other')
         nk.register_rpc(function() return id end, 'id')
-        nk.register_rpc(function() return once end, 'once')",
+        nk.register_rpc(function() return once end, 'once')
+        nk.register_rpc(function() return nk.json_encode(runs) end, 'runs')",
     )]);
     let tape = Arc::default();
     let mut first = start(&program, Loading::First, &tape).unwrap();
@@ -460,7 +461,9 @@ fn loading_again_finds_the_same_functions_and_repeats_nothing() {
     assert_eq!(first.find(Point::Rpc, "id"), again.find(Point::Rpc, "id"));
     assert_eq!(first.text("id", ""), again.text("id", ""));
     assert_eq!(first.text("once", ""), "run_once");
-    assert_eq!(again.text("once", ""), "not run");
+    assert_eq!(again.text("once", ""), "run_once");
+    assert_eq!(first.text("runs", ""), again.text("runs", ""));
+    assert_eq!(first.text("runs", "").len(), r#"["00000000-0000-0000-0000-000000000000"]"#.len());
 }
 
 #[test]
