@@ -1,15 +1,14 @@
 //! Starts the actors in order and stops them in reverse: the only place that knows all of them.
 
-use std::{error::Error, io, net::TcpListener, path::PathBuf, sync::Arc, time::Instant};
+use std::{error::Error, io, net::TcpListener, sync::Arc, time::Instant};
 
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
-    database::{Database, Settings},
-    registry::{Loaded, Register, Registry},
+    registry::{GetStatus, Loaded, Register, Registry, Standing},
     runtime::{
         actor::{JavaScriptRuntime, Load, LuaRuntime, NativeRuntime},
-        modules,
+        modules::{self, ModuleFile},
         programs::{self, Programs},
         watchdog::Watchdog,
     },
@@ -21,7 +20,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{http::Edge, listen, metrics, migrate, postgres::EmbeddedPostgres};
+use crate::{database, http::Edge, listen, metrics, migrate};
 
 /// Why the server did not start, or did not stop as it should; one message for the operator.
 pub type Failure = Box<dyn Error>;
@@ -62,15 +61,12 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     };
     let modules = modules::scan(&config.modules_path(), &config.runtime.js_entrypoint)?;
 
-    let database = open_database(&config, &io).await?;
-    let cx = Arc::new(Cx::new(Arc::clone(&config), database.handle.clone(), io.clone())?);
+    let opened = database::open(&config, &io).await?;
+    let cx = Arc::new(Cx::new(Arc::clone(&config), opened.database.clone(), io.clone())?);
     cx.sessions.load(&cx.db, &io).await?;
 
     let watchdog = Watchdog::start()?;
-    let runtimes = Runtimes::start(&cx, &watchdog);
-    let registry = Registry::new(&cx).start();
-    let loaded = runtimes.load(programs::programs(modules, &config)).await?;
-    registry.send(Register { loaded }).await?;
+    load(&cx, &watchdog, modules).await?;
 
     let edge = Edge::new(&config, Arc::clone(&cx), Arc::clone(&cx.routes))?;
     let server = edge.serve(&config, listeners)?;
@@ -105,37 +101,67 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 
     info!("stopping");
     stop.stop(true).await;
-    cx.db.close();
-    if let Some(embedded) = database.embedded {
-        tokio::task::spawn_blocking(move || embedded.stop()).await?;
-    }
+    opened.close().await;
     info!("stopped");
     Ok(())
 }
 
-/// The database, and the PostgreSQL that runs under this server if it is the embedded one.
-struct Opened {
-    handle: Database,
-    embedded: Option<EmbeddedPostgres>,
+/// Loads the modules without a database, and lists what they register.
+///
+/// # Errors
+/// The module that does not load: its file, line and cause.
+pub fn check(config: Config) -> Result<String, Failure> {
+    let io = io_runtime()?;
+    let handle = io.handle().clone();
+    let listed = actix::System::new().block_on(async {
+        let config = Arc::new(config);
+        let modules = modules::scan(&config.modules_path(), &config.runtime.js_entrypoint)?;
+        let files = modules.len();
+        let cx = Arc::new(Cx::without_database(config, handle)?);
+        let watchdog = Watchdog::start()?;
+        let registry = load(&cx, &watchdog, modules).await?;
+        let rows = registry.send(GetStatus).await?;
+        let mut text = format!("{files} module files, {} registrations\n", rows.len());
+        for row in rows {
+            let standing = match row.standing {
+                Standing::Answers => "",
+                Standing::Superseded => ": another one answers",
+                Standing::Unserved => ": nothing calls it yet",
+                Standing::Unknown => ": no such name, never called",
+            };
+            text.push_str(&format!("  {}  {row}{standing}\n", row.language.name()));
+        }
+        Ok(text)
+    });
+    io.shutdown_background();
+    listed
 }
 
-async fn open_database(config: &Config, io: &Handle) -> Result<Opened, Failure> {
-    let mut settings = Settings::from_config(&config.database)?;
-    if !settings.addresses.is_empty() {
-        let handle = Database::connect(&settings, io).await?;
-        migrate::prepare(&handle).await?;
-        return Ok(Opened { handle, embedded: None });
-    }
-    let (data_dir, choice) = (PathBuf::from(&config.data_dir), config.database.embedded);
-    let max_open = settings.max_open;
-    let (embedded, address) =
-        tokio::task::spawn_blocking(move || EmbeddedPostgres::start(&data_dir, choice, max_open))
-            .await??;
-    info!(database = embedded.description(), "embedded database is ready");
-    settings.addresses = vec![address];
-    migrate::run(&settings, migrate::Command::Up, None, io).await?;
-    let handle = Database::connect(&settings, io).await?;
-    Ok(Opened { handle, embedded: Some(embedded) })
+/// Changes the schema of the configured database, and says what was done.
+///
+/// # Errors
+/// What failed, with what to type.
+pub fn migrate(
+    config: &Config,
+    step: migrate::Command,
+    limit: Option<u32>,
+) -> Result<String, Failure> {
+    let io = io_runtime()?;
+    let report = io.block_on(database::migrate(config, step, limit, io.handle()))?;
+    Ok(report.to_string())
+}
+
+/// Starts the runtimes and the registry, and loads the modules into them.
+async fn load(
+    cx: &Arc<Cx>,
+    watchdog: &Watchdog,
+    modules: Vec<ModuleFile>,
+) -> Result<Addr<Registry>, Failure> {
+    let runtimes = Runtimes::start(cx, watchdog);
+    let registry = Registry::new(cx).start();
+    let loaded = runtimes.load(programs::programs(modules, &cx.config)).await?;
+    registry.send(Register { loaded }).await?;
+    Ok(registry)
 }
 
 /// The actors of the three module languages.
