@@ -17,6 +17,8 @@ use crate::{
 /// The instant that stands for "never": Go's zero time, in Unix seconds.
 const NEVER_S: i64 = -62_135_596_800;
 
+const NO_SCHEDULE: &str = "expects a valid cron string";
+
 /// Reads a schedule of five fields (minute, hour, day, month, weekday), six (and year) or seven
 /// (second before, year behind), or a name such as `@daily`.
 ///
@@ -31,14 +33,14 @@ pub fn schedule(expression: &str) -> Result<Cron> {
         5 => format!("0 {expression} *"),
         6 => format!("0 {expression}"),
         7 => expression.to_owned(),
-        _ => return Err(invalid("expects a valid cron string: 5, 6 or 7 fields").into()),
+        _ => return Err(invalid(NO_SCHEDULE).into()),
     };
     CronParser::builder()
         .seconds(Seconds::Required)
         .year(Year::Required)
         .build()
         .parse(&whole)
-        .map_err(|error| invalid(format!("expects a valid cron string: {error}")).into())
+        .map_err(|_| invalid(NO_SCHEDULE).into())
 }
 
 /// The first instant of `schedule` after `after_s` (Unix seconds, UTC), or `None` if there is none.

@@ -186,8 +186,15 @@ impl HostFn for HmacSha256Hash {
     }
 }
 
+/// The reference's sentence for a key of form PKCS #8.
+const NOT_PKCS1: &str = "error parsing key: x509: failed to parse private key \
+    (use ParsePKCS8PrivateKey instead for this key format)";
+
 fn rsa_key(pem: &str) -> Result<RsaPrivateKey> {
     require_pem(pem)?;
+    if pem.contains("-----BEGIN PRIVATE KEY-----") {
+        return Err(invalid(NOT_PKCS1).into());
+    }
     RsaPrivateKey::from_pkcs1_pem(pem).map_err(|error| failed("error parsing key", error).into())
 }
 

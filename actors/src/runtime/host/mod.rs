@@ -9,6 +9,8 @@ pub mod settings;
 pub mod sql;
 pub mod uuid;
 
+use std::borrow::Cow;
+
 use guildhall_core::{Code, Status};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -30,21 +32,23 @@ impl Text {
     /// `bytes` as `origin` holds text.
     pub fn of(origin: Origin<'_>, bytes: Vec<u8>) -> Self {
         match origin.language {
-            Language::JavaScript => Self::Unicode(unicode(bytes)),
+            Language::JavaScript => Self::Unicode(unicode(&bytes).into_owned()),
             Language::Lua | Language::Native => Self::Bytes(ByteBuf::from(bytes)),
         }
     }
 }
 
-fn unicode(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let mut text = String::new();
-        for chunk in error.as_bytes().utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-        }
-        text
-    })
+/// `bytes` as text, with U+FFFD for each byte that is not part of UTF-8, as in the reference.
+pub(super) fn unicode(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Cow::Owned(text)
 }
 
 /// Text or bytes of an argument that must hold something.

@@ -20,6 +20,7 @@ use crate::{
     host::HostFunction,
     runtime::{
         call::{Call, Input, Output},
+        host::unicode,
         script::{Interpreter, Invoked},
     },
 };
@@ -125,7 +126,7 @@ fn invoke(
     };
     let values = match input {
         Input::Rpc { payload } => {
-            let payload = Text::from_str(ctx.clone(), &String::from_utf8_lossy(payload));
+            let payload = Text::from_str(ctx.clone(), &unicode(payload));
             [Some(payload.map_err(raised)?.into_value()), None]
         }
         Input::Before { request } => {

@@ -228,9 +228,18 @@ pub(super) fn type_error(ctx: &Ctx<'_>, message: &str) -> JsError {
     Exception::throw_type(ctx, message)
 }
 
-/// Throws the failure of a host function into the script, under the name it has in the reference.
+/// How the sentences of work that failed begin; other refusals are about an argument.
+const WORK_FAILED: [&str; 5] = ["failed ", "Failed ", "error ", "could not ", "not a valid "];
+
+/// Throws the failure of a host function into the script, under the name it has in the reference:
+/// `TypeError` where an argument is refused, else `GoError`.
 pub(super) fn host_error(ctx: &Ctx<'_>, error: &Error) -> JsError {
     let message = match error {
+        Error::Status(Status { code: Code::InvalidArgument, message, .. })
+            if !WORK_FAILED.iter().any(|words| message.starts_with(words)) =>
+        {
+            return type_error(ctx, message);
+        }
         Error::Status(status) => status.message.to_string(),
         // The author of the module sees the cause: it is not shown to clients unless they rethrow.
         Error::Fault(_) => error.to_string(),
