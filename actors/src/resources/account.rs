@@ -1,13 +1,12 @@
 //! Accounts: what their owner sees, changing them, deleting them.
 
 use chrono::{DateTime, Utc};
-use guildhall_core::{Caller, Code, Error, OrFault, Result, Status, json};
+use guildhall_core::{Caller, Code, Error, OrFault, Result, Status};
 use guildhall_proto::{
     Empty, Timestamp,
     api::{Account, AccountDevice, UpdateAccountRequest},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
-use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -331,12 +330,15 @@ impl Serialize for AccountInfo {
 /// The host functions.
 pub mod nk {
     use serde::Deserialize;
+    use serde_json::Value;
 
     use super::*;
     use crate::{
         host::{HostFn, Language, Origin, Returns},
-        resources::raised,
+        resources::{object_text, raised},
     };
+
+    const METADATA: Status = Status::new(Code::InvalidArgument, "expects metadata to be an object");
 
     fn shown(origin: Origin<'_>, account: Account) -> AccountInfo {
         AccountInfo { account, flat: origin.language == Language::Lua }
@@ -395,7 +397,7 @@ pub mod nk {
     pub struct AccountUpdateId {
         user_id: Uuid,
         #[serde(default)]
-        metadata: Option<Map<String, Value>>,
+        metadata: Option<Value>,
         #[serde(default)]
         username: Option<String>,
         #[serde(default)]
@@ -430,7 +432,10 @@ pub mod nk {
                 Language::Lua | Language::Native => (false, "error while trying to update user"),
             };
             let given = |text: Option<String>| text.filter(|text| unsets || !text.is_empty());
-            let metadata = self.metadata.map(|metadata| json::to_text(&metadata)).transpose();
+            let metadata = match self.metadata {
+                Some(metadata) => Some(object_text(origin, &metadata).ok_or(METADATA)?),
+                None => None,
+            };
             let changes = Changes {
                 username: given(self.username),
                 display_name: given(self.display_name),
@@ -438,7 +443,7 @@ pub mod nk {
                 location: given(self.location),
                 lang_tag: given(self.lang_tag),
                 avatar_url: given(self.avatar_url),
-                metadata: metadata.or_fault("error encoding metadata")?,
+                metadata,
             };
             update(cx, self.user_id, &changes).await.map_err(|error| match error {
                 // Only what the reference has as a gRPC error is shown as one.

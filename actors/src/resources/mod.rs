@@ -10,9 +10,13 @@ pub mod session;
 pub mod storage;
 pub mod user;
 
-use guildhall_core::{Error, Status};
+use guildhall_core::{Error, Status, json};
+use serde_json::{Map, Value};
 
-use crate::database::DbError;
+use crate::{
+    database::DbError,
+    host::{Language, Origin},
+};
 
 /// What a module sees of a failed host function: what it was doing, then what went wrong, with the
 /// database's own words where it was the database.
@@ -26,4 +30,22 @@ fn raised(doing: &str, error: Error) -> Error {
         },
     };
     Status::of(code, format!("{doing}: {cause}")).into()
+}
+
+/// The JSON text of an object that a module gives; `None` for another value. A Lua table with
+/// whole keys becomes `null`, as in the reference.
+fn object_text(origin: Origin<'_>, value: &Value) -> Option<String> {
+    match value {
+        Value::Object(object) => json::to_text(object).ok(),
+        Value::Array(_) if origin.language == Language::Lua => Some("null".to_owned()),
+        _ => None,
+    }
+}
+
+/// JSON text of the database as modules get it: an object, empty in place of `null`.
+fn object_value(text: &str) -> serde_json::Result<Value> {
+    match serde_json::from_str(text)? {
+        Value::Null => Ok(Value::Object(Map::new())),
+        value => Ok(value),
+    }
 }

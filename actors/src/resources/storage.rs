@@ -335,19 +335,20 @@ const DELETE: &str = "
 
 /// The host functions.
 pub mod nk {
-    use guildhall_core::{Error, json};
+    use guildhall_core::Error;
     use serde::{Deserialize, Serialize};
-    use serde_json::{Map, Value};
+    use serde_json::Value;
 
     use super::*;
     use crate::{
         host::{HostFn, Language, Origin, Returns},
-        resources::raised,
+        resources::{object_text, object_value, raised},
     };
 
     const COLLECTION: Status =
         Status::new(Code::InvalidArgument, "expects collection to be a non-empty string");
     const KEY: Status = Status::new(Code::InvalidArgument, "expects key to be a non-empty string");
+    const VALUE: Status = Status::new(Code::InvalidArgument, "expects value to be an object");
     const VERSION: Status =
         Status::new(Code::InvalidArgument, "expects version to be a non-empty string");
 
@@ -431,7 +432,7 @@ pub mod nk {
             let objects = objects.map_err(|error| failed(DOING, error))?;
             let shown = |object: StorageObject| {
                 Ok(Object {
-                    value: serde_json::from_str(&object.value)?,
+                    value: object_value(&object.value)?,
                     key: object.key,
                     collection: object.collection,
                     user_id: object.user_id,
@@ -454,7 +455,7 @@ pub mod nk {
         key: String,
         #[serde(default)]
         user_id: Option<Uuid>,
-        value: Map<String, Value>,
+        value: Value,
         #[serde(default)]
         version: Option<String>,
         #[serde(default = "owner")]
@@ -485,10 +486,10 @@ pub mod nk {
     impl HostFn for StorageWrite {
         const NAME: &'static str = "storage_write";
         type Output = Vec<Ack>;
-        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<Vec<Ack>> {
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Ack>> {
             let mut writes = Vec::with_capacity(self.objects.len());
             for object in self.objects {
-                let value = json::to_text(&object.value).or_fault("failed to convert value")?;
+                let value = object_text(origin, &object.value).ok_or(VALUE)?;
                 writes.push(Write {
                     place: place(object.collection, object.key, object.user_id)?,
                     value,

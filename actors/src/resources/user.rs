@@ -10,6 +10,7 @@ use serde::{
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::object_value;
 use crate::{
     cx::Cx,
     database::{DbError, Sql},
@@ -146,7 +147,7 @@ pub struct UserInfo(pub(super) User);
 
 /// JSON text of the database as a value.
 pub(super) fn parsed<S: SerializeStruct>(text: &str) -> Result<serde_json::Value, S::Error> {
-    serde_json::from_str(text).map_err(S::Error::custom)
+    object_value(text).map_err(S::Error::custom)
 }
 
 impl UserInfo {

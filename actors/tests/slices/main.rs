@@ -548,6 +548,14 @@ fn modules_write_and_read_objects_with_the_references_versions() {
         let failed = refused(nk(cx, Language::Lua, "storage_write", stranger).await).1;
         assert!(failed.contains("storage_user_id_fkey"), "{failed}");
 
+        let list = json!({ "objects": [{ "collection": "c", "key": "list", "value": [1] }] });
+        assert!(nk(cx, Language::JavaScript, "storage_write", list.clone()).await.is_err());
+        let acks = nk(cx, Language::Lua, "storage_write", list).await.unwrap();
+        assert_eq!(acks[0]["version"], "37a6259cc0c1dae299a7866489dff0bd");
+        let list = json!({ "object_ids": [{ "collection": "c", "key": "list" }] });
+        let read_list = nk(cx, Language::Lua, "storage_read", list).await.unwrap();
+        assert_eq!(read_list[0]["value"], json!({}));
+
         nk(cx, Language::Lua, "storage_delete", ids.clone()).await.unwrap();
         assert_eq!(nk(cx, Language::Lua, "storage_read", ids).await.unwrap(), json!([]));
         let partial = json!({ "object_ids": [{ "collection": "c" }] });
