@@ -352,8 +352,9 @@ fn forward_log(stderr: ChildStderr, kept: &Mutex<VecDeque<String>>) {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line).into_owned();
         match line.split_once(':').map_or("", |(severity, _)| severity) {
-            "PANIC" | "FATAL" => tracing::warn!(target: "guildhall::postgres", line),
-            "WARNING" => tracing::info!(target: "guildhall::postgres", line),
+            "PANIC" => tracing::error!(target: "guildhall::postgres", line),
+            "WARNING" => tracing::warn!(target: "guildhall::postgres", line),
+            // Also FATAL, which is the end of one session: whoever used it has the error.
             _ => tracing::debug!(target: "guildhall::postgres", line),
         }
         let mut kept = kept.lock();
