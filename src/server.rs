@@ -68,8 +68,8 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     let watchdog = Watchdog::start()?;
     load(&cx, &watchdog, modules).await?;
 
-    let edge = Edge::new(&config, Arc::clone(&cx), Arc::clone(&cx.routes))?;
-    let server = edge.serve(&config, listeners)?;
+    let edge = Edge::new(Arc::clone(&cx))?;
+    let server = edge.serve(listeners)?;
     let stop = server.handle();
     let running = actix::spawn(server);
     if !metrics_listeners.is_empty() {

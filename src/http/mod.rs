@@ -30,14 +30,13 @@ use actix_web::http::header::{
 use actix_web::http::{KeepAlive, Method, StatusCode};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use arc_swap::ArcSwap;
 use guildhall_actors::cx::Cx;
 use guildhall_actors::endpoint::{Auth, Endpoint};
-use guildhall_actors::registry::{Routes, Target};
+use guildhall_actors::registry::Target;
 use guildhall_actors::store::Store;
 use guildhall_actors::tables::each_endpoint;
 use guildhall_core::caller::{TraceId, User};
-use guildhall_core::{Caller, Config, Error, Status};
+use guildhall_core::{Caller, Error, Status};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -58,7 +57,6 @@ const STORE_MAILBOX: usize = 4096;
 pub struct Edge {
     keys: Keys,
     cx: Arc<Cx>,
-    routes: Arc<ArcSwap<Routes>>,
     endpoints: Table<Box<dyn Mounted>>,
     proxy_count: usize,
     max_body_bytes: usize,
@@ -79,40 +77,34 @@ struct Worker {
 }
 
 impl Edge {
-    /// The edge by the configuration `socket.*` and `runtime.http_key`, over the published `routes`.
+    /// The edge of every endpoint, by the configuration `socket.*` and `runtime.http_key`.
     ///
     /// # Errors
     /// What is wrong with `socket.response_headers`, or with the declaration of an endpoint.
-    pub fn new(config: &Config, cx: Arc<Cx>, routes: Arc<ArcSwap<Routes>>) -> Result<Self, String> {
+    pub fn new(cx: Arc<Cx>) -> Result<Self, String> {
         let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
         each_endpoint(&mut mounts);
-        Self::over(mounts, config, cx, routes)
+        Self::over(mounts, cx)
     }
 
-    fn over(
-        mounts: Mounts,
-        config: &Config,
-        cx: Arc<Cx>,
-        routes: Arc<ArcSwap<Routes>>,
-    ) -> Result<Self, String> {
+    fn over(mounts: Mounts, cx: Arc<Cx>) -> Result<Self, String> {
         if !mounts.errors.is_empty() {
             return Err(mounts.errors.join("; "));
         }
-        let socket = &config.socket;
+        let (socket, runtime) = (&cx.config.socket, &cx.config.runtime);
         let headers: Result<_, String> =
             socket.response_headers.iter().map(|pair| header(pair)).collect();
         Ok(Self {
             keys: Keys {
                 server: socket.server_key.reveal().as_bytes().into(),
-                http: config.runtime.http_key.reveal().as_bytes().into(),
+                http: runtime.http_key.reveal().as_bytes().into(),
             },
-            cx,
-            routes,
             endpoints: mounts.table,
             proxy_count: socket.proxy_count,
             max_body_bytes: socket.max_request_size_bytes,
             read_timeout: Duration::from_millis(socket.read_timeout_ms),
             response_headers: headers?,
+            cx,
         })
     }
 
@@ -121,7 +113,8 @@ impl Edge {
     ///
     /// # Errors
     /// The certificate or its key cannot be used, or a listener cannot be taken over.
-    pub fn serve(self, config: &Config, listeners: Vec<TcpListener>) -> io::Result<Server> {
+    pub fn serve(self, listeners: Vec<TcpListener>) -> io::Result<Server> {
+        let config = Arc::clone(&self.cx.config);
         let socket = &config.socket;
         let tls = match socket.ssl_certificate.as_str() {
             "" => None,
@@ -175,7 +168,7 @@ impl Edge {
         if !E::HOOKS {
             return (None, None);
         }
-        let routes = self.routes.load();
+        let routes = self.cx.routes.load();
         (routes.before(E::NAME).cloned(), routes.after(E::NAME).cloned())
     }
 

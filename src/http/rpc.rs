@@ -43,7 +43,7 @@ pub(super) async fn serve(
         return answer::rpc_refusal(&ID_REQUIRED);
     }
     let id = String::from_utf8_lossy(id).to_lowercase();
-    let Some(target) = worker.edge.routes.load().rpc(&id).cloned() else {
+    let Some(target) = worker.edge.cx.routes.load().rpc(&id).cloned() else {
         return answer::rpc_refusal(&NOT_FOUND);
     };
     let began = Instant::now();

@@ -14,7 +14,7 @@ use actix_web::test::TestRequest;
 use guildhall_actors::endpoint::{Body, EndpointVisitor as _};
 use guildhall_actors::endpoints;
 use guildhall_core::session::Claims;
-use guildhall_core::{Fault, Result as CoreResult};
+use guildhall_core::{Config, Fault, Result as CoreResult};
 use guildhall_proto::{Empty, api};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -74,14 +74,13 @@ fn worker() -> Worker {
     let mut config = Config::default();
     config.socket.max_request_size_bytes = 100;
     config.socket.response_headers = ["x-own=1", "cache-control=mine"].into_iter().collect();
-    let config = Arc::new(config);
-    let cx = Arc::new(Cx::without_database(Arc::clone(&config), Handle::current()).unwrap());
+    let cx = Arc::new(Cx::without_database(Arc::new(config), Handle::current()).unwrap());
     let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
     mounts.visit::<Open>();
     mounts.visit::<Product>();
     mounts.visit::<SignIn>();
     mounts.visit::<Group>();
-    Worker::start(Arc::new(Edge::over(mounts, &config, cx, Arc::default()).unwrap()))
+    Worker::start(Arc::new(Edge::over(mounts, cx).unwrap()))
 }
 
 async fn respond(request: TestRequest) -> HttpResponse {
@@ -294,15 +293,14 @@ async fn listening(
 ) -> (std::net::SocketAddr, actix_web::dev::ServerHandle) {
     let mut config = Config::default();
     change(&mut config);
-    let config = Arc::new(config);
-    let cx = Arc::new(Cx::without_database(Arc::clone(&config), Handle::current()).unwrap());
+    let cx = Arc::new(Cx::without_database(Arc::new(config), Handle::current()).unwrap());
     let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
     mounts.visit::<Open>();
     mounts.visit::<SignIn>();
-    let edge = Edge::over(mounts, &config, cx, Arc::default()).unwrap();
+    let edge = Edge::over(mounts, cx).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = edge.serve(&config, vec![listener]).unwrap();
+    let server = edge.serve(vec![listener]).unwrap();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     (address, handle)
