@@ -51,8 +51,9 @@ fn dispatch() -> Result<(), Box<dyn Error>> {
     }
     match invocation.command {
         Command::Run => server::run(config),
-        Command::Check | Command::Migrate { .. } => {
-            Err("this command is not part of this build".into())
+        Command::Check => server::check(config).map(|listed| say(listed.trim_end())),
+        Command::Migrate { step, limit } => {
+            server::migrate(&config, step, limit).map(|report| say(report.trim_end()))
         }
         Command::Help | Command::Version | Command::Healthcheck { .. } => Ok(()),
     }
