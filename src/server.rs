@@ -66,7 +66,8 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     cx.sessions.load(&cx.db, &io).await?;
 
     let watchdog = Watchdog::start()?;
-    load(&cx, &watchdog, modules).await?;
+    // Its routes end with it.
+    let registry = load(&cx, &watchdog, modules).await?;
 
     let edge = Edge::new(Arc::clone(&cx))?;
     let server = edge.serve(listeners)?;
@@ -101,6 +102,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 
     info!("stopping");
     stop.stop(true).await;
+    drop(registry);
     opened.close().await;
     info!("stopped");
     Ok(())

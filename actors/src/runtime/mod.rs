@@ -6,6 +6,7 @@ pub mod events;
 pub mod host;
 pub mod javascript;
 pub mod lua;
+mod memory;
 pub mod modules;
 pub mod native;
 pub mod pool;

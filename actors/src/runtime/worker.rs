@@ -11,6 +11,7 @@ use std::{
 use guildhall_core::Fault;
 
 use super::{
+    memory,
     pool::{Job, Number, Pending, Shared},
     script::{Interpreter, Invoked, LoadError},
     seat::Seat,
@@ -57,6 +58,7 @@ impl Worker {
                 "interpreter panicked at its end"
             );
         }
+        memory::give_back();
     }
 
     fn load(&self) -> Option<Box<dyn Interpreter>> {
