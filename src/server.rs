@@ -5,9 +5,10 @@ use std::{error::Error, io, net::TcpListener, sync::Arc, time::Instant};
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
-    registry::{GetStatus, Loaded, Register, Registry, Standing},
+    registry::{Loaded, Register, Registry, Standing},
     runtime::{
         actor::{JavaScriptRuntime, Load, LuaRuntime, NativeRuntime},
+        check::{self, Checked},
         modules::{self, ModuleFile},
         programs::{self, Programs},
         watchdog::Watchdog,
@@ -114,29 +115,30 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 /// The module that does not load: its file, line and cause.
 pub fn check(config: Config) -> Result<String, Failure> {
     let io = io_runtime()?;
-    let handle = io.handle().clone();
-    let listed = actix::System::new().block_on(async {
-        let config = Arc::new(config);
-        let modules = modules::scan(&config.modules_path(), &config.runtime.js_entrypoint)?;
-        let files = modules.len();
-        let cx = Arc::new(Cx::without_database(config, handle)?);
-        let watchdog = Watchdog::start()?;
-        let registry = load(&cx, &watchdog, modules).await?;
-        let rows = registry.send(GetStatus).await?;
-        let mut text = format!("{files} module files, {} registrations\n", rows.len());
-        for row in rows {
-            let standing = match row.standing {
-                Standing::Answers => "",
-                Standing::Superseded => ": another one answers",
-                Standing::Unserved => ": nothing calls it yet",
-                Standing::Unknown => ": no such name, never called",
-            };
-            text.push_str(&format!("  {}  {row}{standing}\n", row.language.name()));
-        }
-        Ok(text)
-    });
+    let config = Arc::new(config);
+    let modules = modules::scan(&config.modules_path(), &config.runtime.js_entrypoint)?;
+    let files = modules.len();
+    let cx = Arc::new(Cx::without_database(Arc::clone(&config), io.handle().clone())?);
+    let watchdog = Watchdog::start()?;
+    let programs = programs::programs(modules, &config);
+    let checked = io.block_on(check::check(programs, &cx, &watchdog));
     io.shutdown_background();
-    listed
+    let Checked { registered, unanswered } = checked?;
+    let mut text = format!("{files} module files, {} registrations\n", registered.len());
+    for row in registered {
+        let standing = match row.standing {
+            Standing::Answers => "",
+            Standing::Superseded => ": another one answers",
+            Standing::Unserved => ": nothing calls it yet",
+            Standing::Unknown => ": no such name, never called",
+        };
+        text.push_str(&format!("  {}  {row}{standing}\n", row.language.name()));
+    }
+    if !unanswered.is_empty() {
+        let names = unanswered.into_iter().collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("called while loading, answered with nothing here: {names}\n"));
+    }
+    Ok(text)
 }
 
 /// Changes the schema of the configured database, and says what was done.

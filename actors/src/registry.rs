@@ -14,7 +14,7 @@ use std::{
 
 use actix::{Actor, Handler, Message, MessageResult};
 use arc_swap::ArcSwap;
-use guildhall_core::{Code, Error, Result, Status};
+use guildhall_core::{Code, Error, Result, Status, config::Config};
 
 use crate::{
     cx::Cx,
@@ -382,6 +382,13 @@ impl EndpointVisitor for Served {
             self.0.insert(E::NAME);
         }
     }
+}
+
+/// What would become of these registrations, without publishing them.
+pub(crate) fn preview(loaded: Vec<Loaded>) -> Vec<Registered> {
+    let by_language = loaded.into_iter().map(|loaded| (loaded.pool.language(), loaded)).collect();
+    let metrics = Metrics::new(&Config::default());
+    resolve(0, &by_language, &Served::of_tables(), &metrics).1
 }
 
 /// Resolves all registrations: native before Lua before JavaScript. Of several in one language for

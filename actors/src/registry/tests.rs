@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use actix::Actor as _;
-use guildhall_core::config::Config;
 use tokio::runtime::Handle;
 
 use super::*;
@@ -38,8 +37,8 @@ impl Interpreter for Silent {
 /// Registrations as they are written: the function's number is that of its line.
 async fn loaded(language: Language, lines: &[(Point, &str)]) -> Loaded {
     let cx = Arc::new(Cx::without_database(Arc::default(), Handle::current()).unwrap());
-    let settings = PoolSettings::of(language, &cx.config.runtime);
-    let settings = PoolSettings { min: 1, ..settings };
+    let mut settings = PoolSettings::of(language, &cx.config.runtime);
+    settings.min = 1;
     let watchdog = Watchdog::start().unwrap();
     let program = Arc::new(Nothing(language));
     let (pool, _) = ScriptPool::start(program, cx, settings, &watchdog).await.unwrap();

@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod call;
+pub mod check;
 pub mod events;
 pub mod host;
 pub mod javascript;

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     call::{Call, ExecutionMode, Output},
+    check::Unanswered,
     script::{LoadError, Program},
     seat::{Due, Loading, Seat, Tape, Waits, due},
     watchdog::{Look, Pace, TICK, Watchdog, Watched, now_ns, ns},
@@ -69,6 +70,9 @@ pub struct PoolSettings {
     pub idle: Duration,
     /// How many threads should run at a time.
     pub processors: usize,
+    /// For a check of modules: host functions that would wait or need the database are not run but
+    /// noted here.
+    pub(super) check: Option<Unanswered>,
 }
 
 impl PoolSettings {
@@ -92,6 +96,7 @@ impl PoolSettings {
             grace: Duration::from_secs(2),
             idle: Duration::from_secs(30),
             processors: thread::available_parallelism().map_or(2, usize::from),
+            check: None,
         }
         .sound()
     }
@@ -662,7 +667,8 @@ impl Shared {
         let place = Place { shared: self.this.clone(), me };
         let seat = Seat::new(Arc::clone(&self.cx))
             .loading_with(loading, Arc::clone(&self.tape))
-            .in_pool(state.settings.host_wait, Box::new(place));
+            .in_pool(state.settings.host_wait, Box::new(place))
+            .checking(state.settings.check.clone());
         let seat = Arc::new(seat);
         let pending = Pending::default();
         state.starting += 1;

@@ -14,7 +14,10 @@ use futures_util::FutureExt;
 use guildhall_core::{Code, Error, Fault, Status};
 use parking_lot::Mutex;
 
-use super::watchdog::{now_ns, ns};
+use super::{
+    check::{self, Unanswered},
+    watchdog::{now_ns, ns},
+};
 use crate::{
     cx::Cx,
     host::{Answer, HostFunction, Origin},
@@ -146,6 +149,8 @@ pub struct Seat {
     cx: Arc<Cx>,
     host_wait: Duration,
     waits: Option<Box<dyn Waits>>,
+    /// In a check of modules, which functions were answered with nothing.
+    check: Option<Unanswered>,
     loading: AtomicU8,
     tape: Arc<Tape>,
     /// How far this seat has played the tape, by function.
@@ -181,6 +186,7 @@ impl Seat {
             cx,
             host_wait: HOST_WAIT,
             waits: None,
+            check: None,
             loading: AtomicU8::new(Loading::Done as u8),
             tape: Arc::default(),
             played: Mutex::default(),
@@ -202,6 +208,12 @@ impl Seat {
     pub(super) fn in_pool(mut self, host_wait: Duration, waits: Box<dyn Waits>) -> Self {
         self.host_wait = host_wait;
         self.waits = Some(waits);
+        self
+    }
+
+    /// The same place in a check of modules, if there is where to note what is not answered.
+    pub(super) fn checking(mut self, check: Option<Unanswered>) -> Self {
+        self.check = check;
         self
     }
 
@@ -291,9 +303,16 @@ impl Seat {
             let mut work = function
                 .begin(arguments, &self.cx, origin)
                 .map_err(|error| HostError::Arguments(error.to_string()))?;
-            match work.as_mut().now_or_never() {
-                Some(answer) => return answer.map(Arc::new).map_err(HostError::Failed),
-                None => work,
+            match (work.as_mut().now_or_never(), &self.check) {
+                // What the module did wrong it is told; what is missing here it is not.
+                (Some(Err(error)), Some(check))
+                    if matches!(error.code(), Code::Internal | Code::Unavailable) =>
+                {
+                    return Ok(leave_out(check, function));
+                }
+                (Some(answer), _) => return answer.map(Arc::new).map_err(HostError::Failed),
+                (None, Some(check)) => return Ok(leave_out(check, function)),
+                (None, None) => work,
             }
         };
         let _waiting = Waiting::begin(self);
@@ -372,6 +391,12 @@ impl Seat {
         }
         Due::Now
     }
+}
+
+/// Answers with nothing, in a check of modules.
+fn leave_out(check: &Unanswered, function: &HostFunction) -> Arc<Answer> {
+    check.lock().insert(function.name);
+    Arc::new(check::nothing(function.returns))
 }
 
 /// What the watchdog finds of a deadline.

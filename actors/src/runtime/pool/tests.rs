@@ -82,6 +82,7 @@ fn settings(min: usize, max: usize) -> PoolSettings {
         grace: Duration::from_secs(60),
         idle: Duration::from_secs(60),
         processors: 2,
+        check: None,
     }
 }
 
