@@ -7,6 +7,7 @@ mod client;
 mod durability;
 mod endpoints;
 mod first_use;
+mod host_functions;
 mod native;
 mod operator;
 mod runaway;

@@ -23,6 +23,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("core/Cargo.toml", &["proto"]),
     ("sdk/Cargo.toml", &["proto"]),
     ("sdk/samples/rust-hello/Cargo.toml", &["sdk"]),
+    ("tests/forward/Cargo.toml", &["sdk"]),
     ("actors/Cargo.toml", &["core", "proto", "sdk"]),
     ("Cargo.toml", &["actors", "core", "proto"]),
 ];
