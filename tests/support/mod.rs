@@ -6,6 +6,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -316,7 +317,15 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.is_ok(), "no kill command");
 }
 
-/// A port that was free just now.
+/// A port that is free, and that this process has not given out before: a server takes its port
+/// only after its database is up. Below those that the system gives to clients.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let process = u16::try_from(std::process::id() % 200).unwrap();
+        let port = 10_000 + process * 100 + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
