@@ -67,8 +67,8 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     cx.sessions.load(&cx.db, &io).await?;
 
     let watchdog = Watchdog::start()?;
-    // Its routes end with it.
-    let registry = load(&cx, &watchdog, modules).await?;
+    // Held until the stop: the routes end with the registry, and the pools with the runtimes.
+    let modules = load(&cx, &watchdog, modules).await?;
 
     let edge = Edge::new(Arc::clone(&cx))?;
     let server = edge.serve(listeners)?;
@@ -103,7 +103,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 
     info!("stopping");
     stop.stop(true).await;
-    drop(registry);
+    drop(modules);
     opened.close().await;
     info!("stopped");
     Ok(())
@@ -155,17 +155,18 @@ pub fn migrate(
     Ok(report.to_string())
 }
 
-/// Starts the runtimes and the registry, and loads the modules into them.
+/// Starts the runtimes and the registry, and loads the modules into them. All end when what comes
+/// back is dropped.
 async fn load(
     cx: &Arc<Cx>,
     watchdog: &Watchdog,
     modules: Vec<ModuleFile>,
-) -> Result<Addr<Registry>, Failure> {
+) -> Result<(Addr<Registry>, Runtimes), Failure> {
     let runtimes = Runtimes::start(cx, watchdog);
     let registry = Registry::new(cx).start();
     let loaded = runtimes.load(programs::programs(modules, &cx.config)).await?;
     registry.send(Register { loaded }).await?;
-    Ok(registry)
+    Ok((registry, runtimes))
 }
 
 /// The actors of the three module languages.

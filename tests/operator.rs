@@ -1,6 +1,6 @@
 //! What an operator meets: refusals at start, the metrics page, the commands.
 
-use crate::support::{Setup, program};
+use crate::support::{Setup, free_port, program};
 
 /// Runs the program to its end: its exit status and what it printed.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
@@ -28,7 +28,8 @@ fn default_keys_are_refused_beyond_loopback() {
 
 #[test]
 fn an_unreachable_database_is_named_with_what_to_do() {
-    let (status, text) = run(&["--database.address=ann:sesame@127.0.0.1:1/games"]);
+    let port = format!("--socket.port={}", free_port());
+    let (status, text) = run(&[&port, "--database.address=ann:sesame@127.0.0.1:1/games"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("127.0.0.1:1") && text.contains("ann"), "{text}");
     assert!(!text.contains("sesame"), "{text}");
