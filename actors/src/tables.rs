@@ -4,7 +4,7 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{account, authenticate, event, healthcheck, link, session, storage, user},
-    runtime::host::{cache, clock, codec, crypto, http, settings, sql, uuid},
+    runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
 
 /// Shows every endpoint to `visitor`.
@@ -81,6 +81,9 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<crypto::BcryptCompare>(),
     HostFunction::of::<crypto::SecureRandomBytes>(),
     HostFunction::of::<http::HttpRequest>(),
+    HostFunction::of::<metrics::MetricsCounterAdd>(),
+    HostFunction::of::<metrics::MetricsGaugeSet>(),
+    HostFunction::of::<metrics::MetricsTimerRecord>(),
     HostFunction::of::<settings::GetConfig>(),
     HostFunction::of::<sql::SqlExec>(),
     HostFunction::of::<sql::SqlQuery>(),

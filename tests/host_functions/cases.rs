@@ -30,6 +30,7 @@ pub fn all() -> Vec<Case> {
         storage(),
         sql(),
         events(),
+        metrics(),
         farewell(),
     ]
     .into_iter()
@@ -339,6 +340,19 @@ fn events() -> Vec<Case> {
     vec![
         runs("event", json!(["level_done", { "level": "3" }, 1_700_000_000, true])),
         fails("event", json!(["", { "level": "3" }]), "expects name string").only(&[Lua, Native]),
+    ]
+}
+
+fn metrics() -> Vec<Case> {
+    let tags = json!({ "language": "$language" });
+    vec![
+        runs("metrics_counter_add", json!(["cases_played", tags, 2])),
+        runs("metrics_counter_add", json!(["cases_played", tags, 5])),
+        runs("metrics_gauge_set", json!(["cases_left", tags, 1.5])),
+        runs("metrics_timer_record", json!(["case_time", tags, 1_000_000])),
+        runs("metrics_gauge_set", json!(["cases_left", null, 3])).only(&[Lua, Native]),
+        fails("metrics_gauge_set", json!(["cases_left", null, 3]), "expects object with string")
+            .only(&[JavaScript]),
     ]
 }
 

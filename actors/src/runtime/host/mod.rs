@@ -1,10 +1,11 @@
-//! Host functions that belong to no resource: codecs, cryptography, time, HTTP, SQL, cache.
+//! Host functions that belong to no resource: codecs, cryptography, time, HTTP, SQL, cache, metrics.
 
 pub mod cache;
 pub mod clock;
 pub mod codec;
 pub mod crypto;
 pub mod http;
+pub mod metrics;
 pub mod settings;
 pub mod sql;
 pub mod uuid;
