@@ -6,7 +6,7 @@ use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use futures_util::FutureExt;
 use guildhall_core::{Caller, Fault, Result};
 
-use crate::{cx::Cx, endpoint::Endpoint};
+use crate::{cx::Cx, database, endpoint::Endpoint};
 
 const PANICKED: &str = "Internal Server Error";
 
@@ -64,8 +64,8 @@ impl<E: Endpoint> Handler<Call<E>> for Store {
             let mut caller = call.caller;
             // A panic fails this call alone; it must not end the actor, which has others in hand.
             let work = AssertUnwindSafe(E::handle(&cx, &mut caller, call.request)).catch_unwind();
-            let response = work.await.unwrap_or_else(|panic| Err(panicked(&*panic).into()))?;
-            Ok((caller, response))
+            let outcome = work.await.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+            outcome.map(|response| (caller, response)).map_err(database::told)
         })
     }
 }

@@ -130,6 +130,8 @@ pub trait Sql: Sync {
     }
 }
 
+const AWAY: &str = "Database is not available, try again later.";
+
 /// The handle to the database. Clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -366,19 +368,25 @@ impl WorkError for Error {
 /// sentence gives it by `or_fault`.
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
-        let unavailable = error.is_unavailable();
-        let mut fault = Fault::new("Database error.", error);
-        if unavailable {
-            fault.code = Code::Unavailable;
-            fault.message = "Database is not available, try again later.".into();
-        }
-        fault.into()
+        told(Fault::new("Database error.", error).into())
     }
 }
 
 /// Whether `fault` arose because the database could not be reached, whatever its sentence.
 pub fn is_unavailable(fault: &Fault) -> bool {
     fault.source.downcast_ref::<DbError>().is_some_and(DbError::is_unavailable)
+}
+
+/// `error` as the client is to see it: where the database is away, that is what it says, with a
+/// code that means "try again", whatever sentence the failed work gave it.
+pub fn told(mut error: Error) -> Error {
+    if let Error::Fault(fault) = &mut error
+        && is_unavailable(fault)
+    {
+        fault.code = Code::Unavailable;
+        fault.message = AWAY.into();
+    }
+    error
 }
 
 /// The prepared form of `sql` on one session. A failure here has done nothing.
