@@ -263,10 +263,11 @@ fn parameters(function: &HostFunction, cx: &Cx) -> Vec<&'static str> {
     let context = Context::default();
     let origin = Origin { language: Language::Lua, context: &context };
     let mut fields: &'static [&'static str] = &[];
-    let mut recorder = <dyn erased_serde::Deserializer<'_>>::erase(Recorder(&mut fields));
-    // What comes of it is the recorder's own error, or a function without parameters.
-    drop(function.begin(&mut recorder, cx, origin));
-    drop(recorder);
+    {
+        let mut recorder = <dyn erased_serde::Deserializer<'_>>::erase(Recorder(&mut fields));
+        // What comes of it is the recorder's own error, or a function without parameters.
+        drop(function.begin(&mut recorder, cx, origin));
+    }
     fields.to_vec()
 }
 

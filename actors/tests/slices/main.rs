@@ -239,11 +239,11 @@ fn a_deleted_account_leaves_nothing_and_its_groups_go_on_if_they_can() {
     slices.run(async {
         let (ann, bob) = (new_user(cx, "ann").await, new_user(cx, "bob").await);
         let [alone, led, joined, asked] = [1, 2, 3, 4].map(Uuid::from_u128);
-        let groups: &[(Uuid, i32, &[(Uuid, i16)])] = &[
-            (alone, 2, &[(ann, 0), (bob, 2)]),
-            (led, 2, &[(ann, 0), (bob, 0)]),
-            (joined, 2, &[(ann, 2), (bob, 0)]),
-            (asked, 1, &[(ann, 3), (bob, 0)]),
+        let groups = [
+            (alone, 2, [(ann, 0), (bob, 2)]),
+            (led, 2, [(ann, 0), (bob, 0)]),
+            (joined, 2, [(ann, 2), (bob, 0)]),
+            (asked, 1, [(ann, 3), (bob, 0)]),
         ];
         for (place, (group, members, edges)) in groups.iter().enumerate() {
             sql(&cx.db, &format!(

@@ -216,7 +216,7 @@ pub(super) fn base64(input: &[u8]) -> String {
     encode(false, true, input)
 }
 
-/// Reads what [`base64`] wrote.
+/// Reads what [`base64()`] wrote.
 pub(super) fn from_base64(input: &str) -> Result<Vec<u8>, String> {
     decode(false, false, input)
 }
