@@ -560,8 +560,7 @@ mod tests {
     use super::*;
 
     fn metrics() -> Metrics {
-        let mut config = Config::default();
-        config.name = "n1".to_owned();
+        let mut config = Config { name: "n1".to_owned(), ..Config::default() };
         config.metrics.namespace = "space".to_owned();
         Metrics::new(&config)
     }

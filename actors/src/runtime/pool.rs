@@ -377,6 +377,7 @@ struct State {
 type Loaded = oneshot::Sender<Result<Vec<Registration>, LoadError>>;
 
 /// What a thread does next.
+#[allow(clippy::large_enum_variant, reason = "passed on once, and a box would cost more")]
 enum Step {
     Run(Job, u64),
     Rest,
