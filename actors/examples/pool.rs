@@ -1,5 +1,5 @@
 //! Measures the way of a call to a script thread and back, with functions that do nothing or run
-//! for a while: `cargo run --release -p guildhall -p guildhall-actors --example pool`.
+//! for a while: `cargo run --release -p guildhall-actors --example pool`.
 //!
 //! Prints one line for each case: callers, running time of the function, calls per second, time of
 //! one call seen by its caller, and processor time of the whole process per call.
