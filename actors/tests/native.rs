@@ -16,9 +16,10 @@ use guildhall_actors::{
     runtime::{
         call::{Call, Context, ExecutionMode, Input, Output, Wire},
         modules::scan,
-        native::{NativeProgram, Options},
+        native::NativeProgram,
         script::{LoadError, Program, Started},
         seat::Seat,
+        surroundings::Surroundings,
     },
 };
 use guildhall_core::{Code, config::Config};
@@ -50,7 +51,10 @@ fn seat() -> Arc<Seat> {
 fn program(root: &Path, modules: &[&str]) -> NativeProgram {
     let scanned = scan(root, "").unwrap().into_iter();
     let chosen = scanned.filter(|file| modules.contains(&file.path.as_str())).collect();
-    NativeProgram::new(chosen, Options { node: "test".to_owned(), ..Options::default() })
+    NativeProgram::new(
+        chosen,
+        Arc::new(Surroundings { node: "test".to_owned(), ..Surroundings::default() }),
+    )
 }
 
 /// A module that is loaded, or `None` where a sample could not be built here.

@@ -14,5 +14,6 @@ pub mod pool;
 pub mod programs;
 pub mod script;
 pub mod seat;
+pub mod surroundings;
 pub mod watchdog;
 mod worker;

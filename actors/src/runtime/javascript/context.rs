@@ -3,7 +3,7 @@
 use rquickjs::{Array, Ctx, Object, Persistent, Result, Value};
 use uuid::Uuid;
 
-use super::{Options, state::State};
+use super::{super::surroundings::Surroundings, state::State};
 use crate::runtime::call::{Context, ExecutionMode};
 
 /// What is the same in every call, made once per context.
@@ -14,9 +14,9 @@ pub(super) struct Constants {
 }
 
 impl Constants {
-    pub(super) fn new(ctx: &Ctx<'_>, options: &Options) -> Result<Self> {
+    pub(super) fn new(ctx: &Ctx<'_>, surroundings: &Surroundings) -> Result<Self> {
         let env = Object::new(ctx.clone())?;
-        for (name, value) in &options.env {
+        for (name, value) in &surroundings.env {
             env.set(name, value)?;
         }
         let freeze: rquickjs::Function<'_> =
@@ -28,8 +28,8 @@ impl Constants {
         };
         Ok(Self {
             env: Persistent::save(ctx, env),
-            node: text(&options.node)?,
-            version: text(&options.version)?,
+            node: text(&surroundings.node)?,
+            version: text(&surroundings.version)?,
         })
     }
 

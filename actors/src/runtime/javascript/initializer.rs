@@ -148,7 +148,7 @@ pub(super) fn initializer<'js>(
     let state = state.clone();
     let get_config = move |ctx: Ctx<'js>| {
         let writer = Writer::new(&ctx, &state.names);
-        serde::Serialize::serialize(&state.options.config, writer)
+        serde::Serialize::serialize(&state.surroundings.config, writer)
             .map_err(|error| raise::type_error(&ctx, &error.to_string()))
     };
     object.set("getConfig", Function::new(ctx.clone(), get_config)?.with_name("getConfig")?)?;

@@ -58,7 +58,7 @@ impl Place {
         let (nk, logger, constants) = machine.with(|ctx| -> rquickjs::Result<_> {
             let nk = Persistent::save(&ctx, nk::nk(&ctx, state, host)?);
             let logger = Persistent::save(&ctx, logger::logger(&ctx, state)?);
-            Ok((nk, logger, Constants::new(&ctx, &state.options)?))
+            Ok((nk, logger, Constants::new(&ctx, &state.surroundings)?))
         })?;
         Ok(Self { nk, logger, constants, module: Arc::from(module), machine })
     }

@@ -9,7 +9,8 @@ use rquickjs::{
 use tracing::warn;
 
 use super::{
-    Module, Options, STACK_BYTES,
+    super::surroundings::Surroundings,
+    Module, STACK_BYTES,
     initializer::{self, Registrar},
     interpreter::{self, JavaScript, Place, Registered},
     memory::{Budget, Counted},
@@ -79,15 +80,15 @@ pub(super) struct Loader {
 impl Loader {
     pub(super) fn new(
         seat: Arc<Seat>,
-        options: Arc<Options>,
+        surroundings: Arc<Surroundings>,
         host: &'static [HostFunction],
         alone: bool,
     ) -> Result<Self, LoadError> {
-        let budget = Budget::new(options.memory_limit_bytes);
+        let budget = Budget::new(surroundings.memory_limit_bytes);
         let runtime =
             Runtime::new_with_alloc(Counted(budget.clone())).map_err(|error| broken("", &error))?;
         runtime.set_max_stack_size(STACK_BYTES);
-        Ok(Self { state: State::new(seat, options, budget), host, alone, runtime })
+        Ok(Self { state: State::new(seat, surroundings, budget), host, alone, runtime })
     }
 
     /// Loads for real.
@@ -289,7 +290,7 @@ impl Loader {
     }
 
     fn freeze(&self, ctx: &Ctx<'_>, module: &Module, globals: &[String]) -> Result<(), LoadError> {
-        if !self.state.options.read_only_globals {
+        if !self.state.surroundings.js_read_only_globals {
             return Ok(());
         }
         ctx.eval::<Function<'_>, _>(FREEZE)

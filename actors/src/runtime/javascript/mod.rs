@@ -28,14 +28,15 @@ mod tests;
 mod write;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock},
 };
 
 use super::{
+    modules::ModuleFile,
     script::{LoadError, Program, Started},
     seat::Seat,
+    surroundings::Surroundings,
 };
 use crate::{
     host::{HostFunction, Language},
@@ -52,42 +53,25 @@ struct Module {
     source: String,
 }
 
-/// What the modules see of the server, and their limits.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// `ctx.env`: `runtime.env`.
-    pub env: BTreeMap<String, String>,
-    /// `ctx.node`: the node's name.
-    pub node: String,
-    /// `ctx.version`: the server's version.
-    pub version: String,
-    /// What `initializer.getConfig()` shows.
-    pub config: serde_json::Value,
-    /// `runtime.js_read_only_globals`.
-    pub read_only_globals: bool,
-    /// The memory that an interpreter may use; 0 for no limit.
-    pub memory_limit_bytes: usize,
-}
-
 /// The JavaScript modules of a runtime path.
 pub struct JavaScriptProgram {
     modules: Vec<Module>,
-    options: Arc<Options>,
+    surroundings: Arc<Surroundings>,
     functions: &'static [HostFunction],
     loaded: OnceLock<load::Loaded>,
 }
 
 impl JavaScriptProgram {
-    /// The modules in `files`, in this order: paths relative to the runtime path, and texts. A file
-    /// that stands alone is the entry point and must have an `InitModule`; of several, those without
+    /// The modules in `files`, in this order. A file that stands alone is the entry point and must have an `InitModule`; of several, those without
     /// one register nothing.
-    pub fn new(files: Vec<(String, Vec<u8>)>, options: Options) -> Self {
-        Self::with_functions(files, options, HOST_FUNCTIONS)
+    pub fn new(files: Vec<ModuleFile>, surroundings: Arc<Surroundings>) -> Self {
+        let files = files.into_iter().map(|file| (file.path, file.source)).collect();
+        Self::with_functions(files, surroundings, HOST_FUNCTIONS)
     }
 
     fn with_functions(
         files: Vec<(String, Vec<u8>)>,
-        options: Options,
+        surroundings: Arc<Surroundings>,
         functions: &'static [HostFunction],
     ) -> Self {
         let module = |(name, source): (String, Vec<u8>)| {
@@ -95,7 +79,7 @@ impl JavaScriptProgram {
             Module { name, source: source.trim_start_matches('\u{feff}').to_owned() }
         };
         let modules = files.into_iter().map(module).collect();
-        Self { modules, options: Arc::new(options), functions, loaded: OnceLock::new() }
+        Self { modules, surroundings, functions, loaded: OnceLock::new() }
     }
 }
 
@@ -113,7 +97,7 @@ impl Program for JavaScriptProgram {
 
     fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError> {
         let alone = self.modules.len() == 1;
-        let loader = load::Loader::new(seat, self.options.clone(), self.functions, alone)?;
+        let loader = load::Loader::new(seat, self.surroundings.clone(), self.functions, alone)?;
         let (interpreter, loaded) = match self.loaded.get() {
             Some(loaded) => (loader.again(&self.modules, loaded)?, loaded),
             None => {

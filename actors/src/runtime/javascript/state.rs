@@ -9,7 +9,7 @@ use std::{
 
 use rquickjs::{Atom, Ctx, Persistent, Result};
 
-use super::{Options, memory::Budget};
+use super::{super::surroundings::Surroundings, memory::Budget};
 use crate::runtime::{call::Context, script::camel_case, seat::Seat};
 
 /// The call in progress, for host functions and log lines.
@@ -26,7 +26,7 @@ pub(super) struct Frame {
 /// anything that holds a context when the interpreter ends: see [`State::clear`].
 pub(super) struct State {
     pub seat: Arc<Seat>,
-    pub options: Arc<Options>,
+    pub surroundings: Arc<Surroundings>,
     pub names: Names,
     pub budget: Rc<Budget>,
     frame: RefCell<Rc<Frame>>,
@@ -36,12 +36,16 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(seat: Arc<Seat>, options: Arc<Options>, budget: Rc<Budget>) -> Rc<Self> {
+    pub(super) fn new(
+        seat: Arc<Seat>,
+        surroundings: Arc<Surroundings>,
+        budget: Rc<Budget>,
+    ) -> Rc<Self> {
         let frame =
             Frame { module: Arc::from(""), function: Arc::from(""), context: Context::default() };
         Rc::new(Self {
             seat,
-            options,
+            surroundings,
             names: Names::default(),
             budget,
             frame: RefCell::new(Rc::new(frame)),

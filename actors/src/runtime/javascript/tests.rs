@@ -35,20 +35,21 @@ static CX: LazyLock<Arc<Cx>> = LazyLock::new(|| {
     Arc::new(Cx::without_database(config, RUNTIME.handle().clone()).unwrap())
 });
 
-fn options() -> Options {
-    Options {
+fn surroundings() -> Surroundings {
+    Surroundings {
         env: [("color".to_owned(), "blue".to_owned())].into(),
         node: "node1".to_owned(),
         version: "3.40.0+test".to_owned(),
         config: json!({ "name": "node1", "session": { "token_expiry_sec": 60 } }),
-        read_only_globals: true,
+        js_read_only_globals: true,
         memory_limit_bytes: 16 << 20,
+        ..Surroundings::default()
     }
 }
 
 fn program(files: &[(&str, &str)]) -> JavaScriptProgram {
     let files = files.iter().map(|(name, source)| ((*name).to_owned(), source.as_bytes().to_vec()));
-    JavaScriptProgram::new(files.collect(), options())
+    JavaScriptProgram::with_functions(files.collect(), Arc::new(surroundings()), HOST_FUNCTIONS)
 }
 
 fn seat() -> Arc<Seat> {
@@ -377,7 +378,7 @@ fn fields_are_renamed_and_keys_of_maps_are_not() {
     let source = "function f(ctx, logger, nk, payload) { return JSON.stringify(eval(payload)) }
         function InitModule(c, l, n, i) { i.registerRpc('f', f) }";
     let files = vec![("index.js".to_owned(), source.as_bytes().to_vec())];
-    let program = JavaScriptProgram::with_functions(files, options(), &MIRROR);
+    let program = JavaScriptProgram::with_functions(files, Arc::new(surroundings()), &MIRROR);
     let mut vm = Vm::of(&program);
     let mut check = |script: &str, expected: &str| {
         let caught = format!("try {{ {script} }} catch (e) {{ e.message }}");
@@ -415,7 +416,7 @@ fn side_effects_of_init_module_happen_once() {
             initializer.registerRpc('f', () => made);
         }";
     let files = vec![("index.js".to_owned(), source.as_bytes().to_vec())];
-    let program = JavaScriptProgram::with_functions(files, options(), &MIRROR);
+    let program = JavaScriptProgram::with_functions(files, Arc::new(surroundings()), &MIRROR);
     let tape = Arc::<Tape>::default();
     for loading in [Loading::First, Loading::Again, Loading::Again] {
         let seat = Arc::new(Seat::new(CX.clone()).loading_with(loading, tape.clone()));

@@ -6,7 +6,7 @@ use prost_reflect::{
 };
 use uuid::Uuid;
 
-use super::{give::Give, program::Settings, raw::Stack, take::Take};
+use super::{super::surroundings::Surroundings, give::Give, raw::Stack, take::Take};
 use crate::runtime::call::{Context, ExecutionMode, Wire};
 
 /// Names as in the API's files, enums as numbers, 64-bit integers as text, defaults left out: what
@@ -48,18 +48,18 @@ fn push_lists(stack: &mut Stack<'_>, lists: Option<&[(String, Vec<String>)]>) {
 /// another wrote into it.
 ///
 /// Source: Nakama, `server/runtime_lua_context.go`.
-pub(super) fn push_context(stack: &mut Stack<'_>, context: &Context, settings: &Settings) {
+pub(super) fn push_context(stack: &mut Stack<'_>, context: &Context, surroundings: &Surroundings) {
     stack.push_table(0, 16);
     let table = stack.top();
-    stack.push_table(0, settings.env.len());
+    stack.push_table(0, surroundings.env.len());
     let env = stack.top();
-    for (name, value) in &settings.env {
+    for (name, value) in &surroundings.env {
         set_text(stack, env, name, value);
     }
     stack.set_name(table, b"env");
     set_text(stack, table, "execution_mode", context.mode.name());
-    set_text(stack, table, "node", &settings.node);
-    set_text(stack, table, "version", &settings.version);
+    set_text(stack, table, "node", &surroundings.node);
+    set_text(stack, table, "version", &surroundings.version);
     push_lists(stack, context.headers.as_deref());
     stack.set_name(table, b"headers");
     push_lists(stack, context.query_params.as_deref());

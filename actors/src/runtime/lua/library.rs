@@ -71,7 +71,7 @@ pub(super) fn open(
         stack.set_name(host, native.name.as_bytes());
     }
     stack.push_kept(nakama);
-    stack.push_bytes(machine.shared.settings.path.to_string_lossy().as_bytes());
+    stack.push_bytes(machine.shared.surroundings.path.to_string_lossy().as_bytes());
     match machine.vm.call(stack, 3, 0) {
         Ended::Well => Ok(stack.keep()),
         Ended::Raised | Ended::OutOfMemory => Err(broken(stack)),
@@ -311,7 +311,7 @@ fn print(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
 /// `read(path)`: the text and the name of a file in the runtime path; or nil and a problem.
 fn read(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
     let asked = String::from_utf8_lossy(stack.bytes(1)).into_owned();
-    let root = &machine.shared.settings.path;
+    let root = &machine.shared.surroundings.path;
     let relative = Path::new(&asked);
     let relative = relative.strip_prefix(root).unwrap_or(relative);
     let inside =

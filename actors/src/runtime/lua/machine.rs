@@ -115,7 +115,7 @@ impl Machine {
             line: None,
             message: message.to_owned(),
         };
-        let vm = Vm::new(shared.settings.memory_limit_bytes)
+        let vm = Vm::new(shared.surroundings.memory_limit_bytes)
             .ok_or_else(|| failed("LuaJIT could not be started"))?;
         let nobody: Rc<str> = Rc::from("");
         let machine = Box::new(Self {
@@ -398,7 +398,7 @@ impl Machine {
             return Err(Broken::from(Error::from(OUT_OF_STACK)));
         }
         stack.push_kept(function);
-        convert::push_context(&mut stack, &context, &self.shared.settings);
+        convert::push_context(&mut stack, &context, &self.shared.surroundings);
         match call.input {
             Input::Rpc { payload } => {
                 stack.push_bytes(&payload);

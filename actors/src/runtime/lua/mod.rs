@@ -18,7 +18,7 @@ mod program;
 mod raw;
 mod take;
 
-pub use program::{LuaProgram, Settings, self_test};
+pub use program::{LuaProgram, self_test};
 
 #[cfg(test)]
 mod tests;

@@ -230,13 +230,13 @@ fn run_once(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
         return Ok(0);
     }
     stack.cut(1);
-    convert::push_context(stack, &Context::default(), &machine.shared.settings);
+    convert::push_context(stack, &Context::default(), &machine.shared.surroundings);
     machine.call_within(stack, 1)?;
     Ok(0)
 }
 
 fn get_context(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
-    convert::push_context(stack, &Context::default(), &machine.shared.settings);
+    convert::push_context(stack, &Context::default(), &machine.shared.surroundings);
     Ok(1)
 }
 

@@ -1,7 +1,6 @@
 //! The Lua modules of a server, ready to be put into interpreters.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
@@ -15,27 +14,13 @@ use crate::{
         modules::ModuleFile,
         script::{LoadError, Program, Started},
         seat::Seat,
+        surroundings::Surroundings,
     },
 };
 
-/// What all interpreters of a program have in common.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The runtime path, where modules stand.
-    pub path: PathBuf,
-    /// The server's name, `ctx.node`.
-    pub node: String,
-    /// The server's version, `ctx.version`.
-    pub version: String,
-    /// The configured environment, `ctx.env`.
-    pub env: Vec<(String, String)>,
-    /// Memory that one interpreter may use, bytes; 0 for no limit.
-    pub memory_limit_bytes: usize,
-}
-
 /// What the interpreters of a program share.
 pub(super) struct Shared {
-    pub(super) settings: Settings,
+    pub(super) surroundings: Arc<Surroundings>,
     /// In the order of their names.
     pub(super) sources: Vec<ModuleFile>,
     /// What the first interpreter registered, in order: the numbers of functions.
@@ -47,11 +32,11 @@ pub struct LuaProgram(Arc<Shared>);
 
 impl LuaProgram {
     /// The Lua modules among `files`. They are evaluated in the order of their names.
-    pub fn new(files: Vec<ModuleFile>, settings: Settings) -> Self {
+    pub fn new(files: Vec<ModuleFile>, surroundings: Arc<Surroundings>) -> Self {
         let mut sources: Vec<ModuleFile> =
             files.into_iter().filter(|file| file.language == Language::Lua).collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
-        Self(Arc::new(Shared { settings, sources, first: OnceLock::new() }))
+        Self(Arc::new(Shared { surroundings, sources, first: OnceLock::new() }))
     }
 }
 

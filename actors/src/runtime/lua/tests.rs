@@ -10,7 +10,7 @@ use guildhall_core::{
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{LuaProgram, Settings};
+use super::{super::surroundings::Surroundings, LuaProgram};
 use crate::{
     cx::Cx,
     host::Language,
@@ -41,18 +41,22 @@ fn file(path: &str, source: &str) -> ModuleFile {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
+fn surroundings() -> Surroundings {
+    Surroundings {
         path: PathBuf::from("/nowhere/modules"),
         node: "node1".to_owned(),
         version: "3.40.0".to_owned(),
-        env: vec![("KEY".to_owned(), "value".to_owned())],
+        env: [("KEY".to_owned(), "value".to_owned())].into(),
         memory_limit_bytes: 32 << 20,
+        ..Surroundings::default()
     }
 }
 
 fn program(files: &[(&str, &str)]) -> LuaProgram {
-    LuaProgram::new(files.iter().map(|(path, text)| file(path, text)).collect(), settings())
+    LuaProgram::new(
+        files.iter().map(|(path, text)| file(path, text)).collect(),
+        Arc::new(surroundings()),
+    )
 }
 
 fn io() -> Runtime {

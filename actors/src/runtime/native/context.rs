@@ -2,21 +2,21 @@
 
 use guildhall_sdk::{Context as Wire, value::wire::Texts};
 
-use super::Options;
+use super::super::surroundings::Surroundings;
 use crate::runtime::call::Context;
 
-/// The message of `context`; `options` says what is the same for all calls.
-pub(super) fn of(context: &Context, options: &Options) -> Wire {
+/// The message of `context`; `surroundings` says what is the same for all calls.
+pub(super) fn of(context: &Context, surroundings: &Surroundings) -> Wire {
     let texts = |pairs: &Option<Vec<(String, Vec<String>)>>| {
         let pairs = pairs.iter().flatten().cloned();
         pairs.map(|(name, values)| (name, Texts { values })).collect()
     };
     let caller = &context.caller;
     let mut wire = Wire {
-        env: options.env.clone(),
+        env: surroundings.env.clone(),
         execution_mode: context.mode.name().to_owned(),
-        node: options.node.clone(),
-        version: options.version.clone(),
+        node: surroundings.node.clone(),
+        version: surroundings.version.clone(),
         headers: texts(&context.headers),
         query_params: texts(&context.query_params),
         client_ip: caller.client_ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn a_context_without_a_user_has_no_session_fields() {
-        let options = Options { node: "n1".into(), version: "3.40".into(), ..Options::default() };
+        let surroundings =
+            Surroundings { node: "n1".into(), version: "3.40".into(), ..Surroundings::default() };
         let mut context = Context {
             mode: ExecutionMode::Rpc,
             session_id: Some("s".into()),
@@ -55,7 +56,7 @@ mod tests {
             query_params: Some(vec![("q".into(), vec!["1".into(), "2".into()])]),
             ..Context::default()
         };
-        let wire = of(&context, &options);
+        let wire = of(&context, &surroundings);
         assert_eq!((wire.execution_mode.as_str(), wire.node.as_str()), ("rpc", "n1"));
         assert_eq!((wire.user_id.as_str(), wire.session_id.as_str()), ("", ""));
         assert_eq!(wire.query_params["q"].values, ["1", "2"]);
@@ -71,7 +72,7 @@ mod tests {
             }),
             ..Caller::default()
         };
-        let wire = of(&context, &options);
+        let wire = of(&context, &surroundings);
         assert_eq!((wire.user_id, wire.session_id), (id.to_string(), "s".to_owned()));
         assert_eq!((wire.user_session_exp, wire.lang.as_str()), (9, "en"));
         assert_eq!(wire.vars["a"], "b");

@@ -14,7 +14,7 @@ use guildhall_sdk::abi::{self, Bytes};
 use prost::Message;
 use serde_json::Value as Json;
 
-use super::{Options, context, library::NativeFunction};
+use super::{super::surroundings::Surroundings, context, library::NativeFunction};
 use crate::{
     registry::Point,
     runtime::{call::Context, seat::Seat},
@@ -38,7 +38,7 @@ pub(super) struct Frame<'a> {
     pub module: &'a str,
     /// What was called, for the log.
     pub function: &'a str,
-    options: &'a Options,
+    surroundings: &'a Surroundings,
     /// What was registered; `None` outside an initialisation.
     enrolled: Option<RefCell<Vec<Enrolled>>>,
     answer: RefCell<Option<Vec<u8>>>,
@@ -52,7 +52,7 @@ impl<'a> Frame<'a> {
     pub(super) fn of_module(
         seat: &'a Seat,
         context: &'a Context,
-        options: &'a Options,
+        surroundings: &'a Surroundings,
         module: &'a str,
     ) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<'a> Frame<'a> {
             context,
             module,
             function: "init",
-            options,
+            surroundings,
             enrolled: Some(RefCell::default()),
             answer: RefCell::default(),
             result: RefCell::default(),
@@ -72,10 +72,10 @@ impl<'a> Frame<'a> {
     pub(super) fn of_function(
         seat: &'a Seat,
         context: &'a Context,
-        options: &'a Options,
+        surroundings: &'a Surroundings,
         function: &'a NativeFunction,
     ) -> Self {
-        let frame = Self::of_module(seat, context, options, &function.module);
+        let frame = Self::of_module(seat, context, surroundings, &function.module);
         Self { function: &function.label, enrolled: None, ..frame }
     }
 
@@ -104,7 +104,7 @@ impl<'a> Frame<'a> {
     pub(super) fn context_bytes(&self) -> Bytes {
         Bytes::of(
             self.context_bytes
-                .get_or_init(|| context::of(self.context, self.options).encode_to_vec()),
+                .get_or_init(|| context::of(self.context, self.surroundings).encode_to_vec()),
         )
     }
 

@@ -15,7 +15,7 @@ mod host;
 mod library;
 mod signals;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use guildhall_core::{Code, Error, Status};
 use guildhall_sdk::abi::{self, Bytes};
@@ -30,50 +30,40 @@ use super::{
     modules::ModuleFile,
     script::{Interpreter, Invoked, LoadError, Program, Started},
     seat::Seat,
+    surroundings::Surroundings,
 };
 use crate::{
     host::Language,
     registry::{FunctionId, Registration},
 };
 
-/// What the contexts of native modules say of the server.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `runtime.env`.
-    pub env: BTreeMap<String, String>,
-    /// The server's name.
-    pub node: String,
-    /// The server's version.
-    pub version: String,
-}
-
 /// The native modules of a server. Their initialisation runs at the first [`Program::start`] and
 /// never again, so one program serves all generations of modules.
 #[derive(Debug)]
 pub struct NativeProgram {
     modules: Vec<ModuleFile>,
-    options: Arc<Options>,
+    surroundings: Arc<Surroundings>,
     loaded: Mutex<Option<Arc<Loaded>>>,
 }
 
 /// The libraries, loaded.
 #[derive(Debug)]
 struct Loaded {
-    options: Arc<Options>,
+    surroundings: Arc<Surroundings>,
     functions: Vec<NativeFunction>,
     registrations: Vec<Registration>,
 }
 
 impl NativeProgram {
     /// The program of the native ones among `modules`, in their order; nothing is loaded yet.
-    pub fn new(mut modules: Vec<ModuleFile>, options: Options) -> Self {
+    pub fn new(mut modules: Vec<ModuleFile>, surroundings: Arc<Surroundings>) -> Self {
         modules.retain(|module| module.language == Language::Native);
-        Self { modules, options: Arc::new(options), loaded: Mutex::new(None) }
+        Self { modules, surroundings, loaded: Mutex::new(None) }
     }
 
     fn load(&self, seat: &Seat) -> Result<Loaded, LoadError> {
-        let options = Arc::clone(&self.options);
-        let mut loaded = Loaded { options, functions: Vec::new(), registrations: Vec::new() };
+        let surroundings = Arc::clone(&self.surroundings);
+        let mut loaded = Loaded { surroundings, functions: Vec::new(), registrations: Vec::new() };
         signals::keeping(|| {
             for module in &self.modules {
                 loaded.add(module, seat)?;
@@ -90,7 +80,7 @@ impl Loaded {
         let fail = |message| LoadError { module: module.to_owned(), line: None, message };
         let library = Library::open(&file.file).map_err(fail)?;
         let context = Context::default();
-        let frame = Frame::of_module(seat, &context, &self.options, module);
+        let frame = Frame::of_module(seat, &context, &self.surroundings, module);
         let invoke = library.initialise(&frame).map_err(fail)?;
         for enrolled in frame.into_enrolled() {
             let next = u32::try_from(self.functions.len());
@@ -172,7 +162,8 @@ impl Handle {
             payload: Bytes::maybe(payload.map(Vec::as_slice)),
             request: Bytes::maybe(request.map(Vec::as_slice)),
         };
-        let frame = Frame::of_function(&self.seat, &call.context, &self.loaded.options, function);
+        let frame =
+            Frame::of_function(&self.seat, &call.context, &self.loaded.surroundings, function);
         let code = function.call(&frame, &input);
         let answer = frame.into_answer();
         if code != 0 {
