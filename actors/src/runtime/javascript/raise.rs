@@ -165,8 +165,10 @@ fn end(state: &State, thrown: &Value<'_>, text: &str) -> Option<End> {
         End::Memory
     } else if thrown.is_uncatchable_error() && state.seat.expired() {
         End::Deadline
-    } else if state.budget.take_refused() && (thrown.is_null() || text.ends_with("out of memory")) {
-        // With nothing left for an error object the machine throws null.
+    } else if state.budget.take_refused() && (thrown.is_null() || text.starts_with("InternalError"))
+    {
+        // With little left the machine's error has another message, or none; with nothing left it
+        // throws null.
         End::Memory
     } else {
         return None;
