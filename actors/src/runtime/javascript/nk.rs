@@ -76,13 +76,21 @@ fn call<'js>(
     Ok(if absent { Value::new_undefined(ctx.clone()) } else { value })
 }
 
-/// `nk.storageRead: argument 1 (keys) expects a sequence, got a number`.
+/// How the refusals begin that a parameter's own type words, in place of serde.
+const OWN_WORDS: [&str; 2] = ["expects ", "count must be "];
+
+/// What a refused argument is told: `nk.storageRead: argument 1 (keys) expects a sequence, got a
+/// number` for a value of the wrong shape. A value that the function itself refuses is told in the
+/// function's words alone, which are the reference's, as where it refuses while it runs.
 fn bad_argument(
     function: &str,
     why: &str,
     at: Option<(usize, &'static str)>,
     fields: &[&'static str],
 ) -> String {
+    if OWN_WORDS.iter().any(|words| why.starts_with(words)) {
+        return why.to_owned();
+    }
     let function = javascript_name(function);
     let missing = || {
         let field = why.strip_prefix("missing field `")?.split('`').next()?;
@@ -104,5 +112,22 @@ fn bad_argument(
         Some((index, "")) => format!("nk.{function}: argument {} {what}", index + 1),
         Some((index, field)) => format!("nk.{function}: argument {} ({field}) {what}", index + 1),
         None => format!("nk.{function}: {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bad_argument;
+
+    #[test]
+    fn a_refused_value_is_told_in_the_words_of_the_function_and_a_wrong_shape_with_its_place() {
+        let at = Some((0, "expression"));
+        let told = |why| bad_argument("cron_next", why, at, &["expression", "timestamp"]);
+        assert_eq!(told("expects a valid cron string"), "expects a valid cron string");
+        assert_eq!(told("count must be 1-1000"), "count must be 1-1000");
+        assert_eq!(
+            told("invalid type: integer `5`, expected a string"),
+            "nk.cronNext: argument 1 (expression) expects a string, got integer `5`"
+        );
     }
 }

@@ -370,13 +370,25 @@ impl Machine {
                     || "bad argument #1 to error (value expected)".to_owned(),
                     |text| String::from_utf8_lossy(&text).into_owned(),
                 );
-                let source =
-                    if trace.is_empty() { text.clone() } else { format!("{text}\n{trace}") };
-                fault(public(&text, own_file), source, Code::Internal)
+                let message = if text.ends_with("stack overflow") {
+                    self.overflow(&trace)
+                } else {
+                    public(&text, own_file)
+                };
+                let source = if trace.is_empty() { text } else { format!("{text}\n{trace}") };
+                fault(message, source, Code::Internal)
             }
         };
         let out_of_memory = error.message().ends_with("not enough memory");
         if out_of_memory { self.out_of_memory() } else { Broken { error, spoiled: false } }
+    }
+
+    /// What a client sees of endless recursion: LuaJIT does not say where it was.
+    fn overflow(&self, trace: &str) -> String {
+        let place = trace.lines().next().and_then(|line| line.split_once(": in "));
+        let running = self.running();
+        let (at, function) = place.unwrap_or((&running.module, &running.function));
+        format!("{at}: in function {function}: stack overflow")
     }
 
     /// Calls a registered function.
