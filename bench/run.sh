@@ -32,8 +32,10 @@ address="bench@127.0.0.1:$port/bench"
 target/release/guildhall migrate up --database.address "$address" >/dev/null
 
 http=${BENCH_PORT:-17350}
+modules=$work/modules
+mkdir "$modules" && cp "$shared"/modules/* bench/a_not_built.lua "$modules"
 target/release/guildhall --database.address "$address" --database.max_open_conns 40 \
-  --runtime.path "$shared/modules" --data_dir "$work" --logger.level warn \
+  --runtime.path "$modules" --data_dir "$work" --logger.level warn \
   --session.token_expiry_sec 3600 --socket.port "$http" --console.port $((http + 1)) >"$work/log" 2>&1 &
 server=$!
 until curl -sf "http://127.0.0.1:$http/healthcheck" >/dev/null; do
