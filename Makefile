@@ -10,6 +10,8 @@ CONFORMANCE ?= ../shared/conformance
 ## Installs what is missing, builds, and starts on the embedded database with the sample modules.
 run: setup
 	$(CARGO) build --release --locked
+	@echo 'When the line "guildhall is ready" has shown the addresses, try this in another terminal:'
+	@echo "  curl 'http://localhost:7350/v2/rpc/hello_lua?unwrap&http_key=defaulthttpkey' -d '\"you\"'"
 	exec target/release/guildhall --logger.format console
 
 ## Format, lints, docs, unit tests, end-to-end tests, and conformance where its cases are at hand.
