@@ -15,7 +15,8 @@ loadgen=target/loadgen/release/loadgen
 
 work=$(mktemp -d /tmp/guildhall-bench.XXXXXX)
 chmod 755 "$work"
-export PATH="$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)"
+tools=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
+export PATH="${tools:+$tools:}$PATH"
 postgres_user() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
 stop() {
   [ -z "${server:-}" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true; }
