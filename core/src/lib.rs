@@ -5,10 +5,12 @@
 
 pub mod caller;
 pub mod config;
+pub mod cursor;
 pub mod error;
 pub mod json;
 pub mod session;
 
 pub use caller::Caller;
 pub use config::Config;
+pub use cursor::Cursor;
 pub use error::{Code, Error, Fault, OrFault, Result, Status};
