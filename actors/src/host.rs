@@ -4,12 +4,13 @@
 //! interpreter reads arguments by its own [`serde::Deserializer`] and writes results by its own
 //! [`serde::Serializer`], behind `erased_serde`, so a function is compiled once for all languages.
 
-use std::{fmt, future::Future};
+use std::{borrow::Cow, fmt, future::Future, ops::Deref};
 
 use erased_serde::Serialize as Erased;
 use futures_util::future::LocalBoxFuture;
 use guildhall_core::Result;
-use serde::{Serialize, de::DeserializeOwned};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{cx::Cx, runtime::call::Context};
 
@@ -60,8 +61,60 @@ pub enum Returns {
     Each,
 }
 
+/// Bytes, as a module holds them: a string in Lua, an `ArrayBuffer` in JavaScript, which may give a
+/// string as well.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Bytes(#[serde(with = "serde_bytes")] Vec<u8>);
+
+impl Bytes {
+    /// The format of their schema.
+    pub const FORMAT: &str = "binary";
+
+    /// The bytes themselves.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Bytes {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl JsonSchema for Bytes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": Self::FORMAT })
+    }
+}
+
 /// A function of the `nk` module.
-pub trait HostFn: DeserializeOwned + 'static {
+///
+/// The schemas of the parameters and the output, with the comments on their fields, become the
+/// types that modules are written against.
+pub trait HostFn: DeserializeOwned + JsonSchema + 'static {
     /// The name in snake case; other languages' names follow from it.
     const NAME: &'static str;
     /// The shape of what it gives back.
@@ -71,7 +124,7 @@ pub trait HostFn: DeserializeOwned + 'static {
     /// The order of the parameters in JavaScript where it is not that of the fields.
     const JAVASCRIPT_ORDER: Option<&'static [&'static str]> = None;
     /// What it gives back. Shared, since loading answers are kept for later interpreters.
-    type Output: Serialize + Send + Sync + 'static;
+    type Output: JsonSchema + Serialize + Send + Sync + 'static;
 
     /// The work. Where it waits, the calling script thread waits and its deadline stands still.
     fn call(self, cx: &Cx, origin: Origin<'_>) -> impl Future<Output = Result<Self::Output>>;
@@ -90,8 +143,15 @@ pub struct HostFunction {
     pub languages: &'static [Language],
     /// The order of the parameters in JavaScript where it is not that of the fields.
     pub javascript_order: Option<&'static [&'static str]>,
+    /// The schema of the parameters: an object whose properties stand in their order.
+    pub parameters: MakeSchema,
+    /// The schema of what it gives back.
+    pub output: MakeSchema,
     begin: Begin,
 }
+
+/// Makes a schema, with the types that it names in the generator's definitions.
+pub type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
 type Begin = for<'a> fn(
     &mut dyn erased_serde::Deserializer<'_>,
@@ -107,6 +167,8 @@ impl HostFunction {
             returns: F::RETURNS,
             languages: F::LANGUAGES,
             javascript_order: F::JAVASCRIPT_ORDER,
+            parameters: F::json_schema,
+            output: |generator| generator.subschema_for::<F::Output>(),
             begin: begin::<F>,
         }
     }

@@ -6,7 +6,9 @@ use guildhall_proto::{
     Empty, Timestamp,
     api::{Account, AccountDevice, UpdateAccountRequest},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -281,13 +283,36 @@ const BURY: &str =
 
 /// An account as modules get it: as [`UserInfo`], with the user below `user` and in Lua beside it
 /// as well.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
+#[schemars(from = "AccountFields", into = "AccountFields")]
 pub struct AccountInfo {
     account: Account,
     flat: bool,
 }
 
-#[derive(Serialize)]
+/// The fields of an account, as modules get them.
+#[derive(JsonSchema)]
+#[schemars(rename = "Account")]
+#[allow(dead_code, reason = "describes what `AccountInfo` writes")]
+struct AccountFields {
+    user: UserInfo,
+    wallet: Map<String, Value>,
+    #[schemars(default)]
+    email: String,
+    #[schemars(default)]
+    custom_id: String,
+    #[schemars(default)]
+    devices: Vec<DeviceInfo<'static>>,
+    /// Unix seconds.
+    #[schemars(default)]
+    verify_time: i64,
+    /// When the account was banned, Unix seconds.
+    #[schemars(default)]
+    disable_time: i64,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "AccountDevice")]
 struct DeviceInfo<'a> {
     id: &'a str,
 }
@@ -330,7 +355,6 @@ impl Serialize for AccountInfo {
 /// The host functions.
 pub mod nk {
     use serde::Deserialize;
-    use serde_json::Value;
 
     use super::*;
     use crate::{
@@ -345,7 +369,7 @@ pub mod nk {
     }
 
     /// `nk.account_get_id(user_id)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AccountGetId {
         user_id: Uuid,
     }
@@ -368,7 +392,7 @@ pub mod nk {
     }
 
     /// `nk.accounts_get_id(user_ids, device_ids)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AccountsGetId {
         #[serde(default)]
         user_ids: Vec<Uuid>,
@@ -393,7 +417,7 @@ pub mod nk {
     /// `nk.account_update_id(user_id, metadata, username, display_name, timezone, location,
     /// lang_tag, avatar_url)`; in JavaScript the metadata comes last. An empty text unsets a field
     /// in JavaScript and leaves it elsewhere, as in the reference.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AccountUpdateId {
         user_id: Uuid,
         #[serde(default)]
@@ -456,7 +480,7 @@ pub mod nk {
     }
 
     /// `nk.account_delete_id(user_id, recorded)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AccountDeleteId {
         user_id: Uuid,
         #[serde(default)]
@@ -482,6 +506,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resources::user::tests::described;
 
     #[test]
     fn lua_sees_the_user_beside_the_account_and_below_it() {
@@ -503,5 +528,21 @@ mod tests {
         let info = AccountInfo { account: account.clone(), flat: false };
         assert_eq!(serde_json::to_value(info).unwrap(), nested);
         assert_eq!(serde_json::to_value(AccountInfo { account, flat: true }).unwrap(), flat);
+    }
+
+    #[test]
+    fn the_described_fields_are_those_written() {
+        let account = Account {
+            wallet: "{}".into(),
+            email: "e".into(),
+            custom_id: "c".into(),
+            devices: vec![AccountDevice::default()],
+            verify_time: Some(Timestamp::from_seconds(1)),
+            disable_time: Some(Timestamp::from_seconds(1)),
+            user: Some(User { metadata: "{}".into(), ..User::default() }),
+        };
+        let written = serde_json::to_value(AccountInfo { account, flat: false }).unwrap();
+        let written: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(described::<AccountInfo>(), written);
     }
 }

@@ -415,6 +415,7 @@ const MAKE_BY_EMAIL: &str = "
 
 /// The host functions.
 pub mod nk {
+    use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
     use super::*;
@@ -426,7 +427,8 @@ pub mod nk {
     const DOING: &str = "error authenticating";
 
     /// An account, as modules get it.
-    #[derive(Debug, Serialize)]
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[schemars(rename = "AuthResult")]
     pub struct Authenticated {
         user_id: Uuid,
         username: String,
@@ -444,7 +446,7 @@ pub mod nk {
     }
 
     /// `nk.authenticate_custom(id, username, create)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AuthenticateCustom {
         id: String,
         #[serde(default)]
@@ -466,7 +468,7 @@ pub mod nk {
     }
 
     /// `nk.authenticate_device(id, username, create)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AuthenticateDevice {
         id: String,
         #[serde(default)]
@@ -489,7 +491,7 @@ pub mod nk {
 
     /// `nk.authenticate_email(email, password, username, create)`: by username and password where
     /// the e-mail is left out.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AuthenticateEmail {
         #[serde(default)]
         email: String,
@@ -512,7 +514,8 @@ pub mod nk {
     }
 
     /// A session token and when it ends, Unix seconds.
-    #[derive(Debug, Serialize)]
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[schemars(rename = "TokenGenerateResult")]
     pub struct Generated {
         token: String,
         exp: i64,
@@ -521,7 +524,7 @@ pub mod nk {
     /// `nk.authenticate_token_generate(user_id, username, exp, vars)`: a session token for any
     /// user, without looking the user up; `exp` in Unix seconds. Lua must name the user or give
     /// an empty name, as in the reference.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AuthenticateTokenGenerate {
         user_id: Uuid,
         #[serde(default)]

@@ -33,6 +33,7 @@ pub mod nk {
     use std::collections::BTreeMap;
 
     use guildhall_proto::Timestamp;
+    use schemars::JsonSchema;
     use serde::Deserialize;
 
     use super::*;
@@ -50,7 +51,7 @@ pub mod nk {
     /// `nk.event(name, properties, timestamp, external)`: the time in Unix seconds. In Lua the
     /// properties may be left out and the event has no time unless it is given; in JavaScript the
     /// time is now.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct Event {
         name: String,
         #[serde(default)]

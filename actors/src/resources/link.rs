@@ -224,6 +224,7 @@ const UNLINK_EMAIL: &str = "
 
 /// The host functions.
 pub mod nk {
+    use schemars::JsonSchema;
     use serde::Deserialize;
 
     use super::*;
@@ -236,7 +237,7 @@ pub mod nk {
     const UNLINKING: &str = "error unlinking";
 
     /// `nk.link_custom(user_id, custom_id)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct LinkCustom {
         user_id: Uuid,
         custom_id: String,
@@ -253,7 +254,7 @@ pub mod nk {
     }
 
     /// `nk.link_device(user_id, device_id)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct LinkDevice {
         user_id: Uuid,
         device_id: String,
@@ -270,7 +271,7 @@ pub mod nk {
     }
 
     /// `nk.link_email(user_id, email, password)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct LinkEmail {
         user_id: Uuid,
         email: String,
@@ -288,7 +289,7 @@ pub mod nk {
     }
 
     /// `nk.unlink_custom(user_id, custom_id)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UnlinkCustom {
         user_id: Uuid,
         #[serde(default)]
@@ -306,7 +307,7 @@ pub mod nk {
     }
 
     /// `nk.unlink_device(user_id, device_id)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UnlinkDevice {
         user_id: Uuid,
         device_id: String,
@@ -323,7 +324,7 @@ pub mod nk {
     }
 
     /// `nk.unlink_email(user_id, email)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UnlinkEmail {
         user_id: Uuid,
         #[serde(default)]

@@ -70,6 +70,7 @@ const NAME_OF_USER: &str = "
 
 /// The host functions.
 pub mod nk {
+    use schemars::JsonSchema;
     use serde::Deserialize;
     use uuid::Uuid;
 
@@ -83,7 +84,7 @@ pub mod nk {
 
     /// `nk.session_logout(user_id, token, refresh_token)`: ends the sessions of the tokens given,
     /// or all of the user's if none is.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct SessionLogout {
         user_id: Uuid,
         #[serde(default)]

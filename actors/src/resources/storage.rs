@@ -336,6 +336,7 @@ const DELETE: &str = "
 /// The host functions.
 pub mod nk {
     use guildhall_core::Error;
+    use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
     use serde_json::Value;
 
@@ -380,7 +381,8 @@ pub mod nk {
     }
 
     /// An object that a module asks for.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "StorageReadRequest")]
     pub struct ReadRequest {
         #[serde(default)]
         collection: Option<String>,
@@ -391,7 +393,8 @@ pub mod nk {
     }
 
     /// An object, as modules get it; times in Unix seconds.
-    #[derive(Debug, Serialize)]
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[schemars(rename = "StorageObject")]
     pub struct Object {
         key: String,
         collection: String,
@@ -406,7 +409,7 @@ pub mod nk {
 
     /// `nk.storage_read(object_ids)`. In JavaScript collection and key may be left out, which finds
     /// nothing, as in the reference.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct StorageRead {
         object_ids: Vec<ReadRequest>,
     }
@@ -449,7 +452,8 @@ pub mod nk {
     }
 
     /// An object that a module writes. Any permission that the database takes is taken.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "StorageWriteRequest")]
     pub struct WriteRequest {
         collection: String,
         key: String,
@@ -469,7 +473,8 @@ pub mod nk {
     }
 
     /// A written object, as modules get it.
-    #[derive(Debug, Serialize)]
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[schemars(rename = "StorageWriteAck")]
     pub struct Ack {
         key: String,
         collection: String,
@@ -478,7 +483,7 @@ pub mod nk {
     }
 
     /// `nk.storage_write(objects)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct StorageWrite {
         objects: Vec<WriteRequest>,
     }
@@ -512,7 +517,8 @@ pub mod nk {
     }
 
     /// An object that a module deletes.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "StorageDeleteRequest")]
     pub struct DeleteRequest {
         collection: String,
         key: String,
@@ -523,7 +529,7 @@ pub mod nk {
     }
 
     /// `nk.storage_delete(object_ids)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct StorageDelete {
         object_ids: Vec<DeleteRequest>,
     }

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use guildhall_core::{OrFault, Result};
 use guildhall_proto::{Timestamp, api::User};
+use schemars::JsonSchema;
 use serde::{
     Serialize, Serializer,
     ser::{Error as _, SerializeStruct},
 };
+use serde_json::{Map, Value};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -142,11 +144,47 @@ const UNBAN: &str = "UPDATE users SET disable_time = to_timestamp(0) WHERE id = 
 
 /// A user as modules get it: identifiers that are not set are left out, times are Unix seconds,
 /// metadata is a value.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
+#[schemars(from = "UserFields", into = "UserFields")]
 pub struct UserInfo(pub(super) User);
 
+/// The fields of a user, as modules get them.
+#[derive(JsonSchema)]
+#[schemars(rename = "User")]
+#[allow(dead_code, reason = "describes what `UserInfo::put` writes")]
+struct UserFields {
+    user_id: String,
+    username: String,
+    display_name: String,
+    avatar_url: String,
+    /// The language, as a BCP 47 tag.
+    lang_tag: String,
+    location: String,
+    timezone: String,
+    #[schemars(default)]
+    apple_id: String,
+    #[schemars(default)]
+    facebook_id: String,
+    #[schemars(default)]
+    facebook_instant_game_id: String,
+    #[schemars(default)]
+    google_id: String,
+    #[schemars(default)]
+    gamecenter_id: String,
+    #[schemars(default)]
+    steam_id: String,
+    online: bool,
+    /// The number of friends.
+    edge_count: i32,
+    /// Unix seconds.
+    create_time: i64,
+    /// Unix seconds.
+    update_time: i64,
+    metadata: Map<String, Value>,
+}
+
 /// JSON text of the database as a value.
-pub(super) fn parsed<S: SerializeStruct>(text: &str) -> Result<serde_json::Value, S::Error> {
+pub(super) fn parsed<S: SerializeStruct>(text: &str) -> Result<Value, S::Error> {
     object_value(text).map_err(S::Error::custom)
 }
 
@@ -226,7 +264,7 @@ pub mod nk {
     }
 
     /// `nk.users_get_id(user_ids, facebook_ids)`. An empty list is refused, as in the reference.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UsersGetId {
         #[serde(default)]
         user_ids: Option<Vec<Uuid>>,
@@ -256,7 +294,7 @@ pub mod nk {
 
     /// `nk.users_get_username(usernames)`. An empty list gives one in Lua and is refused in
     /// JavaScript, as in the reference.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UsersGetUsername {
         usernames: Vec<String>,
     }
@@ -280,7 +318,7 @@ pub mod nk {
     }
 
     /// `nk.users_get_random(count)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UsersGetRandom {
         #[serde(default)]
         count: i64,
@@ -302,7 +340,7 @@ pub mod nk {
     }
 
     /// `nk.users_ban_id(user_ids)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UsersBanId {
         user_ids: Vec<Uuid>,
     }
@@ -321,7 +359,7 @@ pub mod nk {
     }
 
     /// `nk.users_unban_id(user_ids)`
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     pub struct UsersUnbanId {
         user_ids: Vec<Uuid>,
     }
@@ -338,7 +376,7 @@ pub mod nk {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use serde_json::json;
@@ -363,5 +401,29 @@ mod tests {
                 "edge_count": 0, "create_time": 5, "update_time": 0, "metadata": {"level": 3},
             })
         );
+    }
+
+    /// The names of the properties in the schema of `T`.
+    pub(crate) fn described<T: JsonSchema>() -> Vec<String> {
+        let schema = schemars::schema_for!(T).to_value();
+        schema["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_described_fields_are_those_written() {
+        let text = || "x".to_owned();
+        let user = User {
+            apple_id: text(),
+            facebook_id: text(),
+            facebook_instant_game_id: text(),
+            google_id: text(),
+            gamecenter_id: text(),
+            steam_id: text(),
+            metadata: "{}".into(),
+            ..User::default()
+        };
+        let written = serde_json::to_value(UserInfo(user)).unwrap();
+        let written: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(described::<UserInfo>(), written);
     }
 }

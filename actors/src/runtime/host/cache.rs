@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use guildhall_core::Result;
 use moka::{Expiry, sync::Cache};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ impl LocalCaches {
 }
 
 /// `nk.localcache_get(key, default)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct LocalcacheGet {
     key: String,
     #[serde(default)]
@@ -76,7 +77,7 @@ impl HostFn for LocalcacheGet {
 }
 
 /// `nk.localcache_put(key, value, ttl_sec)`: for ever where `ttl_sec` is 0.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct LocalcachePut {
     key: String,
     #[serde(default)]
@@ -109,7 +110,7 @@ impl HostFn for LocalcachePut {
 }
 
 /// `nk.localcache_delete(key)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct LocalcacheDelete {
     key: String,
 }
@@ -126,7 +127,7 @@ impl HostFn for LocalcacheDelete {
 }
 
 /// `nk.localcache_clear()`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct LocalcacheClear {}
 
 impl HostFn for LocalcacheClear {

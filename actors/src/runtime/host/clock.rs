@@ -6,6 +6,7 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use guildhall_core::Result;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::invalid;
@@ -58,8 +59,9 @@ fn instant(unix_s: i64) -> Option<DateTime<Utc>> {
 }
 
 /// A schedule as a parameter.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(into = "String")]
 struct Schedule(Cron);
 
 impl TryFrom<String> for Schedule {
@@ -70,7 +72,7 @@ impl TryFrom<String> for Schedule {
 }
 
 /// `nk.cron_next(expression, timestamp)`: Unix seconds; Go's zero time where there is none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CronNext {
     expression: Schedule,
     timestamp: i64,
@@ -85,7 +87,7 @@ impl HostFn for CronNext {
 }
 
 /// `nk.cron_prev(expression, timestamp)`: Unix seconds; Go's zero time where there is none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CronPrev {
     expression: Schedule,
     timestamp: i64,
@@ -100,14 +102,14 @@ impl HostFn for CronPrev {
 }
 
 /// `nk.time(table)`: now, or the instant the table names, in Unix milliseconds.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Time {
     #[serde(default)]
     tbl: Option<Calendar>,
 }
 
 /// A date as `os.date("*t")` gives it, UTC.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Calendar {
     year: i32,
     month: u32,

@@ -6,13 +6,13 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use guildhall_core::{Code, Error, Result, Status};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_bytes::ByteBuf;
 
 use super::filled;
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin},
+    host::{Bytes, HostFn, Language, Origin},
 };
 
 const PADDED: GeneralPurposeConfig =
@@ -66,9 +66,9 @@ const fn yes() -> bool {
 }
 
 /// `nk.base64_encode(input, padding)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64Encode {
-    input: ByteBuf,
+    input: Bytes,
     #[serde(default = "yes")]
     padding: bool,
 }
@@ -83,7 +83,7 @@ impl HostFn for Base64Encode {
 }
 
 /// `nk.base64_decode(input, padding)`: with `padding` (the default) what lacks of it is added.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64Decode {
     input: String,
     #[serde(default = "yes")]
@@ -92,19 +92,19 @@ pub struct Base64Decode {
 
 impl HostFn for Base64Decode {
     const NAME: &'static str = "base64_decode";
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
+    type Output = Bytes;
+    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<Bytes> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
         decode(false, self.padding, &self.input)
-            .map(ByteBuf::from)
+            .map(Bytes::from)
             .map_err(|error| undecodable(origin, "base64", &self.input, &error))
     }
 }
 
 /// `nk.base64url_encode(input, padding)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64UrlEncode {
-    input: ByteBuf,
+    input: Bytes,
     #[serde(default = "yes")]
     padding: bool,
 }
@@ -120,7 +120,7 @@ impl HostFn for Base64UrlEncode {
 
 /// `nk.base64url_decode(input, padding)`: without `padding` what lacks of it is added. The default
 /// is without in Lua and with in JavaScript.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64UrlDecode {
     input: String,
     #[serde(default)]
@@ -129,20 +129,20 @@ pub struct Base64UrlDecode {
 
 impl HostFn for Base64UrlDecode {
     const NAME: &'static str = "base64url_decode";
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
+    type Output = Bytes;
+    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<Bytes> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
         let padding = self.padding.unwrap_or(origin.language == Language::JavaScript);
         decode(true, !padding, &self.input)
-            .map(ByteBuf::from)
+            .map(Bytes::from)
             .map_err(|error| undecodable(origin, "base64 url", &self.input, &error))
     }
 }
 
 /// `nk.base16_encode(input)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base16Encode {
-    input: ByteBuf,
+    input: Bytes,
 }
 
 impl HostFn for Base16Encode {
@@ -155,26 +155,26 @@ impl HostFn for Base16Encode {
 }
 
 /// `nk.base16_decode(input)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base16Decode {
     input: String,
 }
 
 impl HostFn for Base16Decode {
     const NAME: &'static str = "base16_decode";
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<ByteBuf> {
+    type Output = Bytes;
+    async fn call(self, _: &Cx, origin: Origin<'_>) -> Result<Bytes> {
         refuse_empty_in_lua(origin, self.input.as_bytes())?;
         decode_hex(&self.input)
-            .map(ByteBuf::from)
+            .map(Bytes::from)
             .map_err(|error| undecodable(origin, "base16", &self.input, &error))
     }
 }
 
 /// `nk.binaryToString(data)`: bytes as text, where they are UTF-8.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct BinaryToString {
-    data: ByteBuf,
+    data: Bytes,
 }
 
 impl HostFn for BinaryToString {
@@ -189,7 +189,7 @@ impl HostFn for BinaryToString {
 }
 
 /// `nk.stringToBinary(str)`: text as its UTF-8 bytes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct StringToBinary {
     str: String,
 }
@@ -197,9 +197,9 @@ pub struct StringToBinary {
 impl HostFn for StringToBinary {
     const NAME: &'static str = "string_to_binary";
     const LANGUAGES: &'static [Language] = &[Language::JavaScript];
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
-        Ok(ByteBuf::from(self.str.into_bytes()))
+    type Output = Bytes;
+    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<Bytes> {
+        Ok(Bytes::from(self.str.into_bytes()))
     }
 }
 

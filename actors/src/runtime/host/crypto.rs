@@ -17,15 +17,15 @@ use rsa::{
     pkcs8::DecodePrivateKey,
     signature::{RandomizedSigner, SignatureEncoding},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_bytes::ByteBuf;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Filled, Text, codec, filled, invalid};
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin},
+    host::{Bytes, HostFn, Language, Origin},
 };
 
 const IV_BYTES: usize = 16;
@@ -41,13 +41,14 @@ fn random(bytes: &mut [u8]) -> Result<()> {
 }
 
 /// A cipher's key of this many bytes.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "ByteBuf")]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Bytes")]
+#[schemars(into = "Bytes")]
 struct Key<const BYTES: usize>([u8; BYTES]);
 
-impl<const BYTES: usize> TryFrom<ByteBuf> for Key<BYTES> {
+impl<const BYTES: usize> TryFrom<Bytes> for Key<BYTES> {
     type Error = String;
-    fn try_from(key: ByteBuf) -> Result<Self, String> {
+    fn try_from(key: Bytes) -> Result<Self, String> {
         let key = key.into_vec().try_into();
         key.map(Self).map_err(|_| format!("expects key {BYTES} bytes long"))
     }
@@ -90,9 +91,9 @@ where
 macro_rules! aes_functions {
     ($($(#[$doc:meta])* $name:ident = $text:literal: $step:ident::<$cipher:ty>, $bytes:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Deserialize, JsonSchema)]
         pub struct $name {
-            input: ByteBuf,
+            input: Bytes,
             key: Key<$bytes>,
         }
 
@@ -124,7 +125,7 @@ where
     let sealed = seal::<C>(input, key)?;
     Ok(match origin.language {
         Language::JavaScript => Text::Unicode(codec::base64(&sealed)),
-        Language::Lua | Language::Native => Text::Bytes(ByteBuf::from(sealed)),
+        Language::Lua | Language::Native => Text::Bytes(Bytes::from(sealed)),
     })
 }
 
@@ -141,9 +142,9 @@ where
 }
 
 /// `nk.md5_hash(input)`: hexadecimal.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Md5Hash {
-    input: ByteBuf,
+    input: Bytes,
 }
 
 impl HostFn for Md5Hash {
@@ -155,9 +156,9 @@ impl HostFn for Md5Hash {
 }
 
 /// `nk.sha256_hash(input)`: hexadecimal.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Sha256Hash {
-    input: ByteBuf,
+    input: Bytes,
 }
 
 impl HostFn for Sha256Hash {
@@ -169,20 +170,20 @@ impl HostFn for Sha256Hash {
 }
 
 /// `nk.hmac_sha256_hash(input, key)`: raw bytes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct HmacSha256Hash {
-    input: ByteBuf,
+    input: Bytes,
     key: Filled,
 }
 
 impl HostFn for HmacSha256Hash {
     const NAME: &'static str = "hmac_sha256_hash";
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
+    type Output = Bytes;
+    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<Bytes> {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key.0)
             .map_err(|error| failed("error creating hash", error))?;
         mac.update(&self.input);
-        Ok(ByteBuf::from(mac.finalize().into_bytes().to_vec()))
+        Ok(Bytes::from(mac.finalize().into_bytes().to_vec()))
     }
 }
 
@@ -206,9 +207,9 @@ fn require_pem(text: &str) -> Result<()> {
 }
 
 /// `nk.rsa_sha256_hash(input, key)`: a PKCS #1 v1.5 signature by a PEM key of form PKCS #1.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RsaSha256Hash {
-    input: ByteBuf,
+    input: Bytes,
     key: String,
 }
 
@@ -226,7 +227,7 @@ impl HostFn for RsaSha256Hash {
 }
 
 /// `nk.jwt_generate(signing_method, signing_key, claims)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct JwtGenerate {
     signing_method: String,
     signing_key: String,
@@ -261,7 +262,7 @@ impl HostFn for JwtGenerate {
 }
 
 /// `nk.bcrypt_hash(input)`: at cost 13, as the reference, on the threads for passwords.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct BcryptHash {
     input: Filled,
 }
@@ -275,7 +276,7 @@ impl HostFn for BcryptHash {
 }
 
 /// `nk.bcrypt_compare(hash, plaintext)`: what is no hash fits nothing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct BcryptCompare {
     hash: Filled,
     plaintext: Filled,
@@ -290,13 +291,14 @@ impl HostFn for BcryptCompare {
 }
 
 /// `nk.secure_random_bytes(count)`: 1 to 1,000 bytes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct SecureRandomBytes {
     count: Count,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "i64")]
+#[schemars(into = "i64")]
 struct Count(usize);
 
 impl TryFrom<i64> for Count {
@@ -311,11 +313,11 @@ impl TryFrom<i64> for Count {
 
 impl HostFn for SecureRandomBytes {
     const NAME: &'static str = "secure_random_bytes";
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
+    type Output = Bytes;
+    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<Bytes> {
         let mut bytes = vec![0; self.count.0];
         random(&mut bytes)?;
-        Ok(ByteBuf::from(bytes))
+        Ok(Bytes::from(bytes))
     }
 }
 
@@ -342,7 +344,7 @@ mod tests {
     #[test]
     fn short_input_and_wrong_keys_are_refused() {
         assert_eq!(open::<Aes128>(b"short", KEY).unwrap_err().message(), "input too short");
-        let error = Key::<32>::try_from(ByteBuf::from(KEY)).unwrap_err();
+        let error = Key::<32>::try_from(Bytes::from(KEY)).unwrap_err();
         assert_eq!(error, "expects key 32 bytes long");
     }
 }

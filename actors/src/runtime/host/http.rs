@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use guildhall_core::{Code, Fault, Result, Status, config};
 use reqwest::{Client, Method, header::HeaderMap};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Text, invalid};
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin, Returns},
+    host::{Bytes, HostFn, Language, Origin, Returns},
 };
 
 /// How long a request may take where the module does not say, milliseconds.
@@ -43,14 +44,14 @@ impl HttpClients {
 }
 
 /// `nk.http_request(url, method, headers, body, timeout_ms, insecure)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct HttpRequest {
     url: String,
     method: String,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    body: serde_bytes::ByteBuf,
+    body: Bytes,
     #[serde(default)]
     timeout_ms: i64,
     #[serde(default)]
@@ -58,7 +59,7 @@ pub struct HttpRequest {
 }
 
 /// What came back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct HttpResponse {
     code: u16,
     headers: Headers,
@@ -66,8 +67,9 @@ pub struct HttpResponse {
 }
 
 /// The headers of an answer by canonical name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(into = "BTreeMap<String, Vec<String>>")]
 enum Headers {
     /// The first value of each, as Lua gets them.
     First(BTreeMap<String, String>),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use guildhall_core::{Code, Result, Status};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -26,7 +27,7 @@ fn pairs<'a>(origin: Origin<'_>, tags: Option<&'a Tags>) -> Result<Vec<(&'a str,
 }
 
 /// `nk.metrics_counter_add(name, tags, delta)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct MetricsCounterAdd {
     name: String,
     #[serde(default)]
@@ -46,7 +47,7 @@ impl HostFn for MetricsCounterAdd {
 }
 
 /// `nk.metrics_gauge_set(name, tags, value)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct MetricsGaugeSet {
     name: String,
     #[serde(default)]
@@ -66,7 +67,7 @@ impl HostFn for MetricsGaugeSet {
 }
 
 /// `nk.metrics_timer_record(name, tags, value)`: a time in nanoseconds; a negative one is none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct MetricsTimerRecord {
     name: String,
     #[serde(default)]

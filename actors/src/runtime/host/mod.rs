@@ -13,18 +13,19 @@ pub mod uuid;
 use std::borrow::Cow;
 
 use guildhall_core::{Code, Status};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
-use crate::host::{Language, Origin};
+use crate::host::{Bytes, Language, Origin};
 
 /// Text that a module gets as its language holds text: bytes in Lua, Unicode elsewhere (each byte
 /// that is not UTF-8 becomes U+FFFD, as in the reference).
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(from = "String", into = "String")]
 pub enum Text {
     /// A Lua string.
-    Bytes(ByteBuf),
+    Bytes(Bytes),
     /// A JavaScript string.
     Unicode(String),
 }
@@ -34,7 +35,7 @@ impl Text {
     pub fn of(origin: Origin<'_>, bytes: Vec<u8>) -> Self {
         match origin.language {
             Language::JavaScript => Self::Unicode(unicode(&bytes).into_owned()),
-            Language::Lua | Language::Native => Self::Bytes(ByteBuf::from(bytes)),
+            Language::Lua | Language::Native => Self::Bytes(Bytes::from(bytes)),
         }
     }
 }
@@ -53,13 +54,14 @@ pub(super) fn unicode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Text or bytes of an argument that must hold something.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "ByteBuf")]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Bytes")]
+#[schemars(into = "Bytes")]
 pub struct Filled(Vec<u8>);
 
-impl TryFrom<ByteBuf> for Filled {
+impl TryFrom<Bytes> for Filled {
     type Error = &'static str;
-    fn try_from(bytes: ByteBuf) -> Result<Self, &'static str> {
+    fn try_from(bytes: Bytes) -> Result<Self, &'static str> {
         if bytes.is_empty() { Err("expects string") } else { Ok(Self(bytes.into_vec())) }
     }
 }

@@ -4,6 +4,7 @@ use guildhall_core::{
     Result,
     config::{Config, LogLevel, Protocol},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// `nk.get_config()`; JavaScript has `initializer.getConfig()`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct GetConfig {}
 
 impl HostFn for GetConfig {

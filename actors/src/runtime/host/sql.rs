@@ -8,12 +8,13 @@ use std::{error::Error as StdError, fmt::Write as _, net::IpAddr, sync::Arc};
 use bytes::{BufMut as _, BytesMut};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use guildhall_core::{Code, Result, Status};
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Serialize, Serializer,
     de::{Deserializer, MapAccess, SeqAccess, Visitor, value},
 };
 use serde_bytes::ByteBuf;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_postgres::{
     Row,
     types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked},
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// `nk.sql_exec(query, parameters)`: how many rows the statement touched.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct SqlExec {
     query: String,
     #[serde(default)]
@@ -36,7 +37,8 @@ pub struct SqlExec {
 }
 
 /// How many rows a statement touched.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "SqlExecResult")]
 pub struct Touched {
     rows_affected: u64,
 }
@@ -54,7 +56,7 @@ impl HostFn for SqlExec {
 }
 
 /// `nk.sql_query(query, parameters)`: the rows, each a map from column to value.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct SqlQuery {
     query: String,
     #[serde(default)]
@@ -84,7 +86,8 @@ fn failed(error: DbError) -> guildhall_core::Error {
 }
 
 /// The parameters of a statement, by position.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(from = "Vec<Value>", into = "Vec<Value>")]
 struct Params(Vec<Param>);
 
 impl Params {
@@ -234,7 +237,8 @@ fn quoted(text: &str) -> String {
 }
 
 /// One row.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
+#[schemars(from = "Map<String, Value>", into = "Map<String, Value>")]
 pub struct Record {
     columns: Arc<[String]>,
     cells: Vec<Cell>,

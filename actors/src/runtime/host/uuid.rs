@@ -1,17 +1,17 @@
 //! Identifiers.
 
 use guildhall_core::Result;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_bytes::ByteBuf;
 use uuid::Uuid;
 
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin},
+    host::{Bytes, HostFn, Language, Origin},
 };
 
 /// `nk.uuid_v4()`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UuidV4 {}
 
 impl HostFn for UuidV4 {
@@ -23,18 +23,19 @@ impl HostFn for UuidV4 {
 }
 
 /// `nk.uuid_bytes_to_string(uuid_bytes)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UuidBytesToString {
     uuid_bytes: Packed,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "ByteBuf")]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Bytes")]
+#[schemars(into = "Bytes")]
 struct Packed(Uuid);
 
-impl TryFrom<ByteBuf> for Packed {
+impl TryFrom<Bytes> for Packed {
     type Error = &'static str;
-    fn try_from(bytes: ByteBuf) -> Result<Self, &'static str> {
+    fn try_from(bytes: Bytes) -> Result<Self, &'static str> {
         Uuid::from_slice(&bytes).map(Self).map_err(|_| "not a valid UUID byte string")
     }
 }
@@ -49,13 +50,14 @@ impl HostFn for UuidBytesToString {
 }
 
 /// `nk.uuid_string_to_bytes(uuid_string)`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct UuidStringToBytes {
     uuid_string: Written,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(into = "String")]
 struct Written(Uuid);
 
 impl TryFrom<String> for Written {
@@ -68,8 +70,8 @@ impl TryFrom<String> for Written {
 impl HostFn for UuidStringToBytes {
     const NAME: &'static str = "uuid_string_to_bytes";
     const LANGUAGES: &'static [Language] = &[Language::Native, Language::Lua];
-    type Output = ByteBuf;
-    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<ByteBuf> {
-        Ok(ByteBuf::from(self.uuid_string.0.as_bytes().as_slice()))
+    type Output = Bytes;
+    async fn call(self, _: &Cx, _: Origin<'_>) -> Result<Bytes> {
+        Ok(Bytes::from(self.uuid_string.0.as_bytes().as_slice()))
     }
 }

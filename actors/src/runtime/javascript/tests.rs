@@ -10,6 +10,7 @@ use std::{
 };
 
 use guildhall_core::{Caller, Error, caller::User, config::Config};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -330,7 +331,7 @@ fn host_functions_take_and_give_what_javascript_holds() {
 }
 
 /// What the interpreter does with names and shapes, without any real function.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Mirror {
     first_name: String,
     #[serde(default)]
@@ -339,14 +340,14 @@ struct Mirror {
     any_value: serde_json::Value,
 }
 
-#[derive(Deserialize, Serialize, Clone)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 struct MirrorOptions {
     user_id: String,
     #[serde(default)]
     max_count: i64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Mirrored {
     first_name: String,
     options: Option<MirrorOptions>,

@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use guildhall_core::Error;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -418,7 +419,7 @@ async fn lost_threads_are_bounded() {
 }
 
 /// Waits until [`PERMITS`] allows it to go on, or fails at once.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct WaitForPermit {}
 
 static PERMITS: Semaphore = Semaphore::const_new(0);
@@ -433,7 +434,7 @@ impl HostFn for WaitForPermit {
 }
 
 /// Never ends.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct WaitForever {}
 
 impl HostFn for WaitForever {
@@ -445,7 +446,7 @@ impl HostFn for WaitForever {
 }
 
 /// Counts how often it acts.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Count {}
 
 static COUNTED: AtomicUsize = AtomicUsize::new(0);
