@@ -22,7 +22,7 @@ use crate::{
     host::Language,
     metrics::{Calls, Metrics, Transport},
     runtime::{
-        call::{Call, Context, Input, Output, Wire},
+        call::{Argument, Call, Context, ExecutionMode, Input, Output, Wire},
         pool::ScriptPool,
     },
     tables,
@@ -146,7 +146,7 @@ impl Target {
             Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
                 .map(Some)
                 .map_err(|_| COULD_NOT_COMPLETE.into()),
-            Output::Nothing | Output::Text(_) => Ok(None),
+            Output::Nothing | Output::Text(_) | Output::Value(_) => Ok(None),
         }
     }
 
@@ -163,6 +163,22 @@ impl Target {
         let response = Some(wire::<E::Response>(response)?);
         let request = if E::HAS_INPUT { Some(wire::<E::Request>(request)?) } else { None };
         self.hook(context, Input::After { response, request }).await.map(drop)
+    }
+
+    /// Calls a function with values of the server's: what it gave back, or `None` for nothing.
+    ///
+    /// # Errors
+    /// What it raised, or why it could not be called.
+    pub async fn invoke(
+        &self,
+        mode: ExecutionMode,
+        arguments: Vec<Argument>,
+    ) -> Result<Option<serde_json::Value>> {
+        let context = Context { mode, ..Context::default() };
+        match self.hook(context, Input::Plain { arguments }).await? {
+            Output::Value(value) => Ok(Some(value)),
+            Output::Nothing | Output::Text(_) | Output::Message(_) => Ok(None),
+        }
     }
 
     async fn hook(&self, context: Context, input: Input) -> Result<Output> {
@@ -188,6 +204,9 @@ pub struct Routes {
     before: HashMap<&'static str, Target>,
     after: HashMap<&'static str, Target>,
     events: Vec<Target>,
+    single: HashMap<Point, Target>,
+    index_filters: HashMap<String, Target>,
+    indexes: Vec<(String, serde_json::Value)>,
 }
 
 impl Routes {
@@ -214,6 +233,23 @@ impl Routes {
     /// The after hook of the endpoint with this published name.
     pub fn after(&self, endpoint: &'static str) -> Option<&Target> {
         self.after.get(endpoint)
+    }
+
+    /// The function registered for a point that has no names, such as [`Point::TournamentEnd`];
+    /// called with [`Target::invoke`].
+    pub fn single(&self, point: Point) -> Option<&Target> {
+        self.single.get(&point)
+    }
+
+    /// The function that decides what of its collection the storage index `name` takes up; called
+    /// with [`Target::invoke`], on interpreters of its own, since calls of modules wait for it.
+    pub fn storage_index_filter(&self, name: &str) -> Option<&Target> {
+        self.index_filters.get(name)
+    }
+
+    /// The storage indexes that modules declared: name and definition, in the order of names.
+    pub fn storage_indexes(&self) -> &[(String, serde_json::Value)] {
+        &self.indexes
     }
 
     /// The functions that are given every event, in the order of their registration.
@@ -441,15 +477,26 @@ fn resolve(
             }
         }
     }
-    for ((point, name), (_, target)) in answering {
+    let mut filters: HashMap<Language, ScriptPool> = HashMap::new();
+    for ((point, name), (row, target)) in answering {
         match (point, hooks::request(&name)) {
             (Point::Rpc, _) => drop(routes.rpc.insert(name, target)),
             (Point::Before, Some(name)) => drop(routes.before.insert(name, target)),
             (Point::After, Some(name)) => drop(routes.after.insert(name, target)),
+            (Point::StorageIndex, _) => {
+                let definition = status[row].registration.definition.clone();
+                routes.indexes.push((name, definition.unwrap_or_default()));
+            }
+            (Point::StorageIndexFilter, _) => {
+                let beside = filters.entry(target.language);
+                let pool = beside.or_insert_with(|| target.pool.beside()).clone();
+                routes.index_filters.insert(name, Target { pool, ..target });
+            }
             // `standing` lets nothing else through.
-            _ => {}
+            (point, _) => drop(routes.single.insert(point, target)),
         }
     }
+    routes.indexes.sort_by(|a, b| a.0.cmp(&b.0));
     (routes, status)
 }
 
@@ -477,8 +524,23 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
             Some(name) => (name.to_owned(), Standing::Unserved),
             None => (name.clone(), Standing::Unknown),
         },
-        Point::Event => (name.clone(), Standing::Answers),
-        _ => (name.clone(), Standing::Unserved),
+        Point::Event
+        | Point::TournamentEnd
+        | Point::TournamentReset
+        | Point::LeaderboardReset
+        | Point::StorageIndex
+        | Point::StorageIndexFilter
+        | Point::PurchaseNotificationApple
+        | Point::SubscriptionNotificationApple
+        | Point::PurchaseNotificationGoogle
+        | Point::SubscriptionNotificationGoogle => (name.clone(), Standing::Answers),
+        Point::Match
+        | Point::MatchmakerMatched
+        | Point::MatchmakerOverride
+        | Point::MatchmakerProcessor
+        | Point::EventSessionStart
+        | Point::EventSessionEnd
+        | Point::Shutdown => (name.clone(), Standing::Unserved),
     }
 }
 

@@ -14,7 +14,7 @@ use guildhall_actors::{
     endpoint::Message,
     registry::{FunctionId, Point, Registration},
     runtime::{
-        call::{Call, Context, ExecutionMode, Input, Output, Wire},
+        call::{Argument, Call, Context, ExecutionMode, Input, Output, Wire},
         modules::scan,
         native::NativeProgram,
         script::{LoadError, Program, Started},
@@ -26,6 +26,7 @@ use guildhall_core::{Code, config::Config};
 use guildhall_proto::api::{
     AccountCustom, AccountEmail, AuthenticateCustomRequest, AuthenticateEmailRequest, Session,
 };
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// Where the samples are, built once for all tests.
@@ -146,6 +147,13 @@ fn the_rust_sample_runs() {
     let response = Session { created: true, ..Session::default() };
     let input = Input::After { response: Some(wire(&response)), request: None };
     assert_eq!(module.run(Point::After, name, input), Ok(Output::Nothing));
+
+    for (count, taken_up) in [(1, false), (2, true)] {
+        let object = json!({ "value": json!({ "count": count }).to_string() });
+        let input = Input::Plain { arguments: vec![Argument::of(object)] };
+        let answer = module.run(Point::StorageIndexFilter, "rust_visits", input);
+        assert_eq!(answer, Ok(Output::Value(json!(taken_up))));
+    }
 }
 
 #[test]

@@ -161,6 +161,9 @@ typedef uint32_t guildhall_kind;
 #define GUILDHALL_KIND_BEFORE 2u /* payload: the request. Answer: the request to go on with. */
 #define GUILDHALL_KIND_AFTER 3u  /* payload: the response; request: the request. No answer. */
 #define GUILDHALL_KIND_EVENT 4u  /* payload: nakama.api.Event. No answer. */
+/* payload: guildhall.native.v1.Arguments, the values by position: a leaderboard that was reset, an
+ * object that is to be indexed. Answer: guildhall.native.v1.Value, where one is expected. */
+#define GUILDHALL_KIND_PLAIN 5u
 
 /*
  * What a function is called with. Requests and responses are the binary form of the API's protobuf

@@ -96,6 +96,7 @@ pub mod kind {
     pub const BEFORE: u32 = 2;
     pub const AFTER: u32 = 3;
     pub const EVENT: u32 = 4;
+    pub const PLAIN: u32 = 5;
 }
 
 /// What a function is called with.
@@ -106,7 +107,8 @@ pub struct Input {
     pub size: u32,
     /// One of [`kind`].
     pub kind: u32,
-    /// An RPC's payload, a before hook's request, an after hook's response, an event.
+    /// An RPC's payload, a before hook's request, an after hook's response, an event, the encoded
+    /// [`Arguments`](crate::value::Arguments) of a function that takes plain values.
     pub payload: Bytes,
     /// An after hook's request.
     pub request: Bytes,

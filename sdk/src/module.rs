@@ -9,12 +9,14 @@ use std::{
 };
 
 use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     abi::{self, Bytes, Call, Code, Host, Input},
     error::{Error, code},
     nk::{Level, Nk, log},
     proto::api::Event,
+    value::{self, Arguments, Kind, List},
 };
 
 /// What a module can register for. The numbers are the ABI's.
@@ -155,6 +157,26 @@ impl Module<'_> {
         function: impl Fn(&Nk<'_>, Event) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         self.add_event(Point::EventSessionEnd, function)
+    }
+
+    /// Registers a function that takes plain values: `A` is a tuple of them, by position, and what
+    /// it gives back is `R`, `()` where nothing is expected. A tournament's end, for example, is
+    /// told as `(Tournament, i64, i64)`, and a storage index filter answers a `bool`.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub fn function<A: DeserializeOwned, R: Serialize>(
+        &mut self,
+        point: Point,
+        name: &str,
+        function: impl Fn(&Nk<'_>, A) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.add(point, name, move |nk, arguments, _| {
+            let arguments = Arguments::decode(arguments.unwrap_or_default())?;
+            let list = Kind::List(List { values: arguments.values }).into();
+            let answer = function(nk, value::from_value(list)?)?;
+            Ok(Some(value::to_value(&answer)?.encode_to_vec()))
+        })
     }
 
     /// Registers for any point, with raw input: payload or response, and request. `definition`

@@ -117,6 +117,25 @@ async fn hooks_are_found_by_the_published_name() {
 }
 
 #[tokio::test]
+async fn functions_without_a_name_indexes_and_their_filters_are_found() {
+    let lua = [
+        (Point::TournamentEnd, ""),
+        (Point::StorageIndex, "b"),
+        (Point::StorageIndex, "a"),
+        (Point::StorageIndexFilter, "a"),
+    ];
+    let native = [(Point::TournamentEnd, "")];
+    let all = vec![loaded(Language::Lua, &lua).await, loaded(Language::Native, &native).await];
+    let (routes, _) = resolved(all).await;
+    assert_eq!(shown(routes.single(Point::TournamentEnd)), "native:native.mod#0");
+    assert_eq!(shown(routes.single(Point::TournamentReset)), "none");
+    assert_eq!(shown(routes.storage_index_filter("a")), "lua:lua.mod#3");
+    assert_eq!(shown(routes.storage_index_filter("b")), "none");
+    let names: Vec<_> = routes.storage_indexes().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn every_event_function_is_called() {
     let events = [(Point::Event, ""), (Point::Event, "")];
     let (routes, _) = resolved(vec![loaded(Language::Native, &events).await]).await;

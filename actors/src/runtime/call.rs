@@ -1,7 +1,11 @@
 //! A call of a module's function: what goes in, what comes out.
 
+use std::fmt;
+
+use erased_serde::Serialize as Erased;
 use guildhall_core::Caller;
 use prost_reflect::MessageDescriptor;
+use serde::Serialize;
 
 use crate::registry::FunctionId;
 
@@ -85,6 +89,28 @@ pub struct Wire {
     pub bytes: Vec<u8>,
 }
 
+/// A value of the server's own that a function is called with: each language shows it as it shows
+/// what a host function gives back.
+pub struct Argument(Box<dyn Erased + Send + Sync>);
+
+impl Argument {
+    /// The argument that shows `value`.
+    pub fn of(value: impl Serialize + Send + Sync + 'static) -> Self {
+        Self(Box::new(value))
+    }
+
+    /// The value.
+    pub fn value(&self) -> &dyn Erased {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Argument")
+    }
+}
+
 /// What a function is called with, besides its context.
 #[derive(Debug)]
 pub enum Input {
@@ -110,6 +136,11 @@ pub enum Input {
         /// The event.
         event: Wire,
     },
+    /// Values by position: a leaderboard that was reset, an object that is to be indexed.
+    Plain {
+        /// In the order of the function's parameters.
+        arguments: Vec<Argument>,
+    },
 }
 
 /// A call of a registered function.
@@ -132,4 +163,6 @@ pub enum Output {
     Text(Vec<u8>),
     /// The request of a before hook in protobuf's binary form.
     Message(Vec<u8>),
+    /// What a function gave back that was called with plain values.
+    Value(serde_json::Value),
 }

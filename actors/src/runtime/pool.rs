@@ -211,6 +211,27 @@ impl ScriptPool {
         Ok((pool, registrations))
     }
 
+    /// Another pool of the same modules, loaded again, with interpreters of its own: for functions
+    /// that calls of this pool wait for. On this pool they could wait for one another forever.
+    pub fn beside(&self) -> Self {
+        let own = &self.0.0;
+        let mut settings = own.state.lock().settings.clone();
+        settings.min = 1;
+        settings.max = settings.max.min(settings.processors);
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: this.clone(),
+            language: own.language,
+            program: Arc::clone(&own.program),
+            cx: Arc::clone(&own.cx),
+            tape: Arc::clone(&own.tape),
+            watchdog: own.watchdog.clone(),
+            state: Mutex::new(State::new(settings.sound())),
+        });
+        own.watchdog.watch(shared.this.clone() as _);
+        shared.spawn(&mut shared.state.lock());
+        Self(Arc::new(Owner(shared)))
+    }
+
     /// The modules' language.
     pub fn language(&self) -> Language {
         self.0.0.language

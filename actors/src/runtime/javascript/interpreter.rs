@@ -14,17 +14,21 @@ use super::{
     logger, messages, nk,
     raise::Raised,
     raw,
+    read::{ReadError, Reader},
     state::{Frame, State},
+    write::Writer,
 };
 use crate::{
     host::HostFunction,
     runtime::{
-        call::{Call, Input, Output},
+        call::{Argument, Call, Input, Output},
         host::unicode,
         script::{Interpreter, Invoked},
     },
 };
 
+const COULD_NOT_RUN: &str = "Could not run runtime function.";
+const COULD_NOT_READ: &str = "Could not read what the runtime function gave back.";
 const INVALID_DATA: Status = Status::new(
     Code::Internal,
     "Runtime function returned invalid data - only allowed one return value of type string.",
@@ -127,10 +131,11 @@ fn invoke(
     let values = match input {
         Input::Rpc { payload } => {
             let payload = Text::from_str(ctx.clone(), &unicode(payload));
-            [Some(payload.map_err(raised)?.into_value()), None]
+            [Some(payload.map_err(raised)?.into_value()), None, None]
         }
         Input::Before { request } => {
-            [request.as_ref().map(|request| messages::show(ctx, state, request)).transpose()?, None]
+            let request = request.as_ref().map(|request| messages::show(ctx, state, request));
+            [request.transpose()?, None, None]
         }
         Input::After { response, request } => {
             let response = match response {
@@ -138,9 +143,10 @@ fn invoke(
                 None => Value::new_null(ctx.clone()),
             };
             let request = request.as_ref().map(|request| messages::show(ctx, state, request));
-            [Some(response), request.transpose()?]
+            [Some(response), request.transpose()?, None]
         }
-        Input::Event { event } => [Some(messages::show(ctx, state, event)?), None],
+        Input::Event { event } => [Some(messages::show(ctx, state, event)?), None, None],
+        Input::Plain { arguments } => plain(ctx, state, arguments)?,
     };
     let answer = call(ctx, state, place, registered, values).map_err(raised);
     settle(ctx, state);
@@ -156,6 +162,9 @@ fn invoke(
         Input::Before { request: Some(request) } => {
             messages::take(state, request, answer).map(Output::Message)
         }
+        Input::Plain { .. } => serde::Deserialize::deserialize(Reader::new(answer, &state.names))
+            .map(Output::Value)
+            .map_err(|error: ReadError| Fault::new(COULD_NOT_READ, error.to_string()).into()),
         // Nothing is expected of these.
         Input::Before { request: None } | Input::After { .. } | Input::Event { .. } => {
             Ok(Output::Nothing)
@@ -163,12 +172,29 @@ fn invoke(
     }
 }
 
+/// What a function is given after `nk`; no function takes more.
+type Values<'js> = [Option<Value<'js>>; 3];
+
+/// The server's own values as a script sees them.
+fn plain<'js>(ctx: &Ctx<'js>, state: &State, arguments: &[Argument]) -> Result<Values<'js>> {
+    let mut values: Values<'js> = Default::default();
+    if arguments.len() > values.len() {
+        return Err(Fault::new(COULD_NOT_RUN, "too many arguments for a function").into());
+    }
+    for (value, argument) in values.iter_mut().zip(arguments) {
+        let writer = Writer::new(ctx, &state.names);
+        let shown = erased_serde::serialize(argument.value(), writer);
+        *value = Some(shown.map_err(|error| Fault::new(COULD_NOT_RUN, error.to_string()))?);
+    }
+    Ok(values)
+}
+
 fn call<'js>(
     ctx: &Ctx<'js>,
     state: &State,
     place: &Place,
     registered: &Registered,
-    values: [Option<Value<'js>>; 2],
+    values: Values<'js>,
 ) -> rquickjs::Result<Value<'js>> {
     let frame = state.frame();
     let mut args = Args::new(ctx.clone(), 3 + values.iter().flatten().count());

@@ -20,7 +20,7 @@ use crate::{
     host::{HostFn, Origin, Returns},
     registry::{FunctionId, Point, Registration},
     runtime::{
-        call::{Call, Context, ExecutionMode, Input, Output, Wire},
+        call::{Argument, Call, Context, ExecutionMode, Input, Output, Wire},
         pool::{PoolSettings, ScriptPool},
         script::{Interpreter, Invoked},
         seat::{Loading, Seat, Tape},
@@ -636,4 +636,43 @@ fn a_pool_outlives_calls_that_do_not_end() {
             }
         }
     });
+}
+
+#[test]
+fn plain_values_are_shown_like_results_of_host_functions() {
+    #[derive(serde::Serialize)]
+    struct Tournament {
+        user_id: &'static str,
+    }
+    let program = program(&[(
+        "index.js",
+        "function end(ctx, logger, nk, tournament, ended, reset) {
+             return { mode: ctx.executionMode, id: tournament.userId, sum: ended + reset };
+         }
+         function filter(ctx, logger, nk, object) { return object.size > 1; }
+         function reset(ctx, logger, nk, leaderboard, reset) {}
+         function InitModule(ctx, logger, nk, initializer) {
+             initializer.registerTournamentEnd(end);
+             initializer.registerStorageIndexFilter('big', filter);
+             initializer.registerLeaderboardReset(reset);
+         }",
+    )]);
+    let mut vm = Vm::of(&program);
+    let mut invoke = |point, name: &str, mode, arguments| {
+        let function = vm.find(point, name);
+        let context = Context { mode, ..Context::default() };
+        let input = Input::Plain { arguments };
+        vm.interpreter.call(Call { function, context, input }).result.unwrap()
+    };
+    let arguments =
+        vec![Argument::of(Tournament { user_id: "a" }), Argument::of(2), Argument::of(3)];
+    let answer = invoke(Point::TournamentEnd, "", ExecutionMode::TournamentEnd, arguments);
+    let wanted = serde_json::json!({ "mode": "tournament_end", "id": "a", "sum": 5 });
+    assert_eq!(answer, Output::Value(wanted));
+    let nothing = invoke(Point::LeaderboardReset, "", ExecutionMode::LeaderboardReset, vec![]);
+    assert_eq!(nothing, Output::Nothing);
+    let arguments = vec![Argument::of(serde_json::json!({ "size": 2 }))];
+    let mode = ExecutionMode::StorageIndexFilter;
+    let answer = invoke(Point::StorageIndexFilter, "big", mode, arguments);
+    assert_eq!(answer, Output::Value(serde_json::json!(true)));
 }

@@ -15,7 +15,7 @@ use super::{
     library, nakama,
     program::Shared,
     raw::{Ended, Kept, Kind, Place, Stack, Vm},
-    take::{Arguments, Progress, Take, text},
+    take::{Arguments, Progress, Take, TakeError, text},
 };
 use crate::{
     host::{HostFunction, Language, Origin, Returns},
@@ -105,6 +105,8 @@ const INVALID_RETURN: Status = Status::new(
     Code::Internal,
     "Runtime function returned invalid data - only allowed one return value of type String/Byte.",
 );
+const COULD_NOT_RUN: &str = "Could not run runtime function.";
+const COULD_NOT_READ: &str = "Could not read what the runtime function gave back.";
 const OUT_OF_STACK: Status = Status::new(Code::Internal, "Too many values for a Lua function.");
 
 impl Machine {
@@ -441,6 +443,16 @@ impl Machine {
                 self.invoke(&mut stack, 2, &own_file)?;
                 Ok(Output::Nothing)
             }
+            Input::Plain { arguments } => {
+                let mut count = 1;
+                for argument in &arguments {
+                    erased_serde::serialize(argument.value(), Give(&mut stack))
+                        .map_err(|error| Error::from(Fault::new(COULD_NOT_RUN, error)))?;
+                    count += 1;
+                }
+                self.invoke(&mut stack, count, &own_file)?;
+                plain_output(&mut stack)
+            }
         }
     }
 }
@@ -518,6 +530,17 @@ fn rpc_output(stack: &mut Stack<'_>) -> Result<Output, Broken> {
         Kind::Boolean | Kind::Number | Kind::Table | Kind::Other => {
             Err(Broken::from(Error::from(INVALID_RETURN)))
         }
+    }
+}
+
+/// What a function gave back that was called with plain values: of several results the first.
+fn plain_output(stack: &mut Stack<'_>) -> Result<Output, Broken> {
+    // Below the results stands nothing.
+    match stack.kind(1) {
+        Kind::Nothing | Kind::Nil => Ok(Output::Nothing),
+        _ => serde::Deserialize::deserialize(Take::new(stack, 1))
+            .map(Output::Value)
+            .map_err(|error: TakeError| Error::from(Fault::new(COULD_NOT_READ, error)).into()),
     }
 }
 

@@ -7,6 +7,7 @@ use guildhall_core::{
     Caller, Code,
     caller::{TraceId, User},
 };
+use serde_json::json;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::{
     host::Language,
     registry::{FunctionId, Point, Registration},
     runtime::{
-        call::{Call, Context, ExecutionMode, Input, Output, Wire},
+        call::{Argument, Call, Context, ExecutionMode, Input, Output, Wire},
         modules::ModuleFile,
         script::{Interpreter, Invoked, LoadError, Program, Started},
         seat::{Due, Loading, Seat, Tape},
@@ -798,4 +799,29 @@ fn a_bad_argument_names_position_and_function() {
         ),
         "[{\"a\":[1,2]}]"
     );
+}
+
+#[test]
+fn plain_values_are_shown_like_results_of_host_functions() {
+    let mut bench = one("
+        nk.register_tournament_end(function(ctx, tournament, ended, reset)
+            return {mode = ctx.execution_mode, id = tournament.user_id, sum = ended + reset}
+        end)
+        nk.register_leaderboard_reset(function() end)
+        nk.register_storage_index_filter('big', function(_, object) return object.size > 1, 'rest' end)");
+    let mut invoke = |point, name: &str, mode, arguments| {
+        let context = Context { mode, ..Context::default() };
+        bench.run(point, name, context, Input::Plain { arguments }).result.unwrap()
+    };
+    let tournament = json!({ "user_id": "a", "start": 1 });
+    let arguments = vec![Argument::of(tournament), Argument::of(2), Argument::of(3_i64)];
+    let answer = invoke(Point::TournamentEnd, "", ExecutionMode::TournamentEnd, arguments);
+    let wanted = json!({ "mode": "tournament_end", "id": "a", "sum": 5 });
+    assert_eq!(answer, Output::Value(wanted));
+    let nothing = invoke(Point::LeaderboardReset, "", ExecutionMode::LeaderboardReset, vec![]);
+    assert_eq!(nothing, Output::Nothing);
+    let arguments = vec![Argument::of(json!({ "size": 2 }))];
+    let mode = ExecutionMode::StorageIndexFilter;
+    let answer = invoke(Point::StorageIndexFilter, "big", mode, arguments);
+    assert_eq!(answer, Output::Value(json!(true)));
 }

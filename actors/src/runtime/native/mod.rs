@@ -17,16 +17,20 @@ mod signals;
 
 use std::sync::Arc;
 
-use guildhall_core::{Code, Error, Status};
-use guildhall_sdk::abi::{self, Bytes};
+use guildhall_core::{Code, Error, Fault, Status};
+use guildhall_sdk::{
+    abi::{self, Bytes},
+    value::{Arguments, Value, ValueSerializer, from_value},
+};
 use parking_lot::Mutex;
+use prost::Message as _;
 
 use self::{
     frame::Frame,
     library::{Library, NativeFunction},
 };
 use super::{
-    call::{Call, Context, Input, Output},
+    call::{Argument, Call, Context, Input, Output},
     modules::ModuleFile,
     script::{Interpreter, Invoked, LoadError, Program, Started},
     seat::Seat,
@@ -131,6 +135,8 @@ struct Handle {
 }
 
 const NO_SUCH_FUNCTION: Status = Status::new(Code::Internal, "Native function is not registered.");
+const COULD_NOT_RUN: &str = "Could not run runtime function.";
+const COULD_NOT_READ: &str = "Could not read what the runtime function gave back.";
 const NO_MESSAGE: &str = "Native function failed without a message.";
 
 impl Interpreter for Handle {
@@ -144,6 +150,10 @@ impl Handle {
     fn run(&self, call: &Call) -> Result<Output, Error> {
         let function =
             self.loaded.functions.get(call.function.0 as usize).ok_or(NO_SUCH_FUNCTION)?;
+        let arguments = match &call.input {
+            Input::Plain { arguments } => Some(encoded(arguments)?),
+            _ => None,
+        };
         let (kind, payload, request) = match &call.input {
             Input::Rpc { payload } => (abi::kind::RPC, Some(payload), None),
             Input::Before { request } => {
@@ -155,6 +165,7 @@ impl Handle {
                 request.as_ref().map(|wire| &wire.bytes),
             ),
             Input::Event { event } => (abi::kind::EVENT, Some(&event.bytes), None),
+            Input::Plain { .. } => (abi::kind::PLAIN, arguments.as_ref(), None),
         };
         let input = abi::Input {
             size: abi::size_of::<abi::Input>(),
@@ -172,9 +183,29 @@ impl Handle {
         Ok(match (kind, answer) {
             (abi::kind::RPC, Some(answer)) => Output::Text(answer),
             (abi::kind::BEFORE, Some(answer)) => Output::Message(answer),
+            (abi::kind::PLAIN, Some(answer)) => plain_output(&answer)?,
             _ => Output::Nothing,
         })
     }
+}
+
+/// The server's own values as a module reads them.
+fn encoded(arguments: &[Argument]) -> Result<Vec<u8>, Error> {
+    let value = |argument: &Argument| erased_serde::serialize(argument.value(), ValueSerializer);
+    let values = arguments.iter().map(value).collect::<Result<_, _>>();
+    let values = values.map_err(|error| Fault::new(COULD_NOT_RUN, error))?;
+    Ok(Arguments { values }.encode_to_vec())
+}
+
+/// What a function gave back that was called with plain values.
+fn plain_output(answer: &[u8]) -> Result<Output, Error> {
+    let unreadable = |error: String| Fault::new(COULD_NOT_READ, error);
+    let value = Value::decode(answer).map_err(|error| unreadable(error.to_string()))?;
+    if value == Value::NULL {
+        return Ok(Output::Nothing);
+    }
+    let value = from_value(value).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Output::Value(value))
 }
 
 /// The error of a function: what is no gRPC error code becomes 13.

@@ -614,3 +614,26 @@ async fn many_callers_are_all_answered() {
     }
     assert_eq!(rig.pool.stats().calls, 32 * 200);
 }
+
+#[tokio::test]
+async fn a_pool_beside_answers_while_every_interpreter_of_the_first_waits_for_it() {
+    let beside = Arc::new(OnceLock::<ScriptPool>::new());
+    let other = Arc::clone(&beside);
+    let rig = Rig::new(settings(1, 1), move |_, function| match function {
+        LOAD => text(""),
+        0 => text("from beside"),
+        _ => {
+            let call = Call {
+                function: FunctionId(0),
+                context: Context::default(),
+                input: Input::Plain { arguments: Vec::new() },
+            };
+            let answer = io().block_on(other.get().unwrap().call(call));
+            Invoked { result: answer, spoiled: false }
+        }
+    })
+    .await;
+    assert!(beside.set(rig.pool.beside()).is_ok());
+    assert_eq!(rig.answer(1).await.unwrap(), said("from beside"));
+    assert_eq!(rig.fake.starts.load(Ordering::SeqCst), 2);
+}

@@ -1,7 +1,7 @@
 //! A native module in Rust: what the README beside it lists, in one file.
 
 use guildhall_sdk::{
-    Error, Function, Level, Module, Nk, code, info,
+    Error, Function, Level, Module, Nk, Point, code, info,
     proto::api::{AuthenticateCustomRequest, Session},
 };
 use serde_json::{Value, json};
@@ -14,7 +14,14 @@ fn register(module: &mut Module<'_>) -> Result<(), Error> {
     module.rpc("rust_visit", visit)?;
     module.rpc("rust_panic", broken)?;
     module.before("AuthenticateCustom", before_custom)?;
-    module.after("AuthenticateCustom", after_custom)
+    module.after("AuthenticateCustom", after_custom)?;
+    module.function(Point::StorageIndexFilter, "rust_visits", is_returning)
+}
+
+/// A function with plain values: of the visits, an index named so takes up those that came back.
+fn is_returning(_: &Nk<'_>, (object,): (Value,)) -> Result<bool, Error> {
+    let value: Value = serde_json::from_str(object["value"].as_str().unwrap_or("null"))?;
+    Ok(value["count"].as_i64().unwrap_or(0) > 1)
 }
 
 /// Shows a host function with an argument and a result. A `Function` keeps the function's number,
