@@ -3,7 +3,9 @@
 use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
-    resources::{account, authenticate, event, healthcheck, link, session, storage, user},
+    resources::{
+        account, authenticate, event, healthcheck, link, notification, session, storage, user,
+    },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
 
@@ -23,6 +25,8 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<link::UnlinkCustom>();
     visitor.visit::<link::UnlinkDevice>();
     visitor.visit::<link::UnlinkEmail>();
+    visitor.visit::<notification::DeleteNotifications>();
+    visitor.visit::<notification::ListNotifications>();
     visitor.visit::<session::SessionLogout>();
     visitor.visit::<session::SessionRefresh>();
 }
@@ -44,6 +48,14 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<link::nk::UnlinkCustom>(),
     HostFunction::of::<link::nk::UnlinkDevice>(),
     HostFunction::of::<link::nk::UnlinkEmail>(),
+    HostFunction::of::<notification::nk::NotificationSend>(),
+    HostFunction::of::<notification::nk::NotificationSendAll>(),
+    HostFunction::of::<notification::nk::NotificationsDelete>(),
+    HostFunction::of::<notification::nk::NotificationsDeleteId>(),
+    HostFunction::of::<notification::nk::NotificationsGetId>(),
+    HostFunction::of::<notification::nk::NotificationsList>(),
+    HostFunction::of::<notification::nk::NotificationsSend>(),
+    HostFunction::of::<notification::nk::NotificationsUpdate>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
     HostFunction::of::<storage::nk::StorageRead>(),

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::{Case, fails, gives, runs};
 
+mod notification;
+
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 const SYSTEM: &str = "00000000-0000-0000-0000-000000000000";
 const RSA_SIGNATURE: &str = "620357a6f369e40e4e72b5245e6aa7ff1d7e801db609dc1a40487c14b3300a281ebeb\
@@ -28,6 +30,7 @@ pub fn all() -> Vec<Case> {
         links(),
         sessions(),
         storage(),
+        notification::cases(),
         sql(),
         events(),
         metrics(),

@@ -5,13 +5,16 @@ pub mod authenticate;
 pub mod event;
 pub mod healthcheck;
 pub mod link;
+pub mod notification;
 mod rules;
 pub mod session;
 pub mod storage;
 pub mod user;
 
 use guildhall_core::{Error, Status, json};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::{
     database::DbError,
@@ -47,5 +50,13 @@ fn object_value(text: &str) -> serde_json::Result<Value> {
     match serde_json::from_str(text)? {
         Value::Null => Ok(Value::Object(Map::new())),
         value => Ok(value),
+    }
+}
+
+/// An id that may be left out: an empty text is none.
+fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    match Option::<String>::deserialize(deserializer)?.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => Uuid::try_parse(text).map(Some).map_err(serde::de::Error::custom),
     }
 }

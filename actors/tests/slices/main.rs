@@ -1,6 +1,7 @@
 //! The slices against a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod notification;
 mod postgres;
 
 use std::net::{IpAddr, Ipv4Addr};

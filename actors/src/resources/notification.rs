@@ -1,0 +1,737 @@
+//! Notifications: notices to a user, kept until they are deleted or shown only while it is online.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use guildhall_core::{Caller, Code, Cursor, OrFault, Result, Status};
+use guildhall_proto::{
+    Empty, Timestamp,
+    api::{DeleteNotificationsRequest, ListNotificationsRequest, Notification, NotificationList},
+};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{
+    cx::Cx,
+    database::{DbError, Params, Sql},
+    endpoint::Body,
+    endpoints,
+};
+
+endpoints! {
+    /// A page of the caller's notifications, the oldest first.
+    Get "/v2/notification" => ListNotifications(ListNotificationsRequest) -> NotificationList
+        { auth: Session, body: Body::None, handle: list_notifications }
+
+    /// Deletes these of the caller's notifications.
+    Delete "/v2/notification" => DeleteNotifications(DeleteNotificationsRequest) -> Empty
+        { auth: Session, body: Body::None, handle: delete_notifications }
+}
+
+const INVALID_LIMIT: Status =
+    Status::new(Code::InvalidArgument, "Invalid limit - limit must be between 1 and 100.");
+
+const LISTING: &str = "Error retrieving notifications.";
+const DELETING: &str = "Error while deleting notifications.";
+const SENDING: &str = "Error sending notifications.";
+const UPDATING: &str = "Error updating notifications.";
+
+/// Users that one statement of [`send_to_all`] writes to.
+const PAGE_OF_USERS: i64 = 10_000;
+
+/// A notification to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Who gets it.
+    pub user: Uuid,
+    /// What it is about, in a few words.
+    pub subject: String,
+    /// JSON text of an object.
+    pub content: String,
+    /// What kind it is; negative codes and 0 are the server's.
+    pub code: i32,
+    /// Who sent it; the nil id for the system.
+    pub sender: Uuid,
+    /// Whether it is kept for a user who is not online.
+    pub persistent: bool,
+}
+
+/// A page of notifications.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The oldest first.
+    pub notifications: Vec<Notification>,
+    /// Where to go on, now or later.
+    pub next: Place,
+    /// Whether there is more already.
+    pub more: bool,
+}
+
+/// A place in a user's notifications: behind this one. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// When it was made, microseconds since 1970.
+    time_us: i64,
+    id: Uuid,
+}
+
+impl Cursor for Place {
+    const LIST: &'static str = "notifications";
+}
+
+/// What is to change of a notification; `None` leaves a field.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// JSON text of an object.
+    pub content: Option<String>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Who sent it.
+    pub sender: Option<Uuid>,
+}
+
+async fn list_notifications(
+    cx: &Cx,
+    caller: &mut Caller,
+    request: ListNotificationsRequest,
+) -> Result<NotificationList> {
+    let limit = match request.limit {
+        None => 1,
+        Some(limit @ 1..=100) => i64::from(limit),
+        Some(_) => return Err(INVALID_LIMIT.into()),
+    };
+    let after = match request.cacheable_cursor.as_str() {
+        "" => Place::default(),
+        // Not the caller's fault, in the reference.
+        text => Place::decode(text).ok_or("malformed cursor").or_fault(LISTING)?,
+    };
+    let Page { notifications, next, .. } = list(cx, caller.user_id(), limit, after).await?;
+    // The cursor is worth keeping: it gives later what comes after this page.
+    Ok(NotificationList { notifications, cacheable_cursor: next.encode() })
+}
+
+async fn delete_notifications(
+    cx: &Cx,
+    caller: &mut Caller,
+    request: DeleteNotificationsRequest,
+) -> Result<Empty> {
+    let ids = request.ids.iter().map(|id| Uuid::try_parse(id)).collect::<Result<Vec<_>, _>>();
+    delete(cx, Some(caller.user_id()), &ids.or_fault(DELETING)?).await?;
+    Ok(Empty {})
+}
+
+/// Sends notifications: those that are persistent are kept, all of them or none.
+///
+/// # Errors
+/// A fault of the database, such as for a user that does not exist.
+pub async fn send(cx: &Cx, drafts: Vec<Draft>) -> Result<()> {
+    // Delivery to sockets joins here, after what is kept is in the database.
+    let kept: Vec<_> = drafts.iter().filter(|draft| draft.persistent).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = kept.iter().map(|_| Uuid::new_v4()).collect();
+    let users: Vec<_> = kept.iter().map(|draft| draft.user).collect();
+    let subjects: Vec<_> = kept.iter().map(|draft| draft.subject.as_str()).collect();
+    let contents: Vec<_> = kept.iter().map(|draft| draft.content.as_str()).collect();
+    let codes: Vec<_> = kept.iter().map(|draft| draft.code).collect();
+    let senders: Vec<_> = kept.iter().map(|draft| draft.sender).collect();
+    let done = cx.db.execute(INSERT, &[&ids, &users, &subjects, &contents, &codes, &senders]).await;
+    done.or_fault(SENDING).map(drop)
+}
+
+/// Sends one notification to everybody, from the system. One that is kept is written for all users
+/// in the background, page by page; a failure there is logged.
+pub fn send_to_all(cx: &Cx, subject: String, content: String, code: i32, persistent: bool) {
+    if !persistent {
+        return;
+    }
+    let db = cx.db.clone();
+    cx.io.spawn(async move {
+        let mut after = Uuid::nil();
+        loop {
+            let params: Params<'_> = &[&after, &PAGE_OF_USERS, &subject, &content, &code];
+            let last = match db.one(INSERT_FOR_PAGE, params).await {
+                Ok(row) => row.try_get::<_, Option<Uuid>>("last").map_err(DbError::from),
+                Err(error) => Err(error),
+            };
+            match last {
+                Ok(Some(last)) => after = last,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, subject, "could not send a notification to everybody");
+                    return;
+                }
+            }
+        }
+    });
+}
+
+/// Up to `limit` notifications of `user` behind `after`, the oldest first.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn list(cx: &Cx, user: Uuid, limit: i64, after: Place) -> Result<Page> {
+    let time = DateTime::from_timestamp_micros(after.time_us);
+    let time = time.ok_or("a cursor beyond the end of time").or_fault(LISTING)?;
+    let rows = cx.db.query(LIST, &[&user, &time, &after.id, &(limit + 1)]).await;
+    let rows = rows.or_fault(LISTING)?;
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX).min(rows.len());
+    let mut page = Page { next: after, more: rows.len() > shown, ..Page::default() };
+    for row in &rows[..shown] {
+        page.notifications.push(read(row).or_fault(LISTING)?);
+        page.next = place(row).or_fault(LISTING)?;
+    }
+    Ok(page)
+}
+
+/// The notifications with these ids, of `user` or of anybody, each with its user; the oldest first.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn get(cx: &Cx, user: Option<Uuid>, ids: &[Uuid]) -> Result<Vec<(Uuid, Notification)>> {
+    let rows = cx.db.query(GET, &[&ids, &user]).await.or_fault(LISTING)?;
+    let found = rows.iter().map(|row| Ok::<_, DbError>((row.try_get("user_id")?, read(row)?)));
+    found.collect::<Result<_, _>>().or_fault(LISTING)
+}
+
+/// Deletes the notifications with these ids, of `user` or of anybody. One that is not there is no
+/// error.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn delete(cx: &Cx, user: Option<Uuid>, ids: &[Uuid]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    cx.db.execute(DELETE, &[&ids, &user]).await.or_fault(DELETING).map(drop)
+}
+
+/// Deletes notifications of several users: (user, notification).
+///
+/// # Errors
+/// A fault of the database.
+pub async fn delete_pairs(cx: &Cx, pairs: &[(Uuid, Uuid)]) -> Result<()> {
+    let (users, ids): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+    cx.db.execute(DELETE_PAIRS, &[&users, &ids]).await.or_fault(DELETING).map(drop)
+}
+
+/// Changes notifications, all of them or none. One that is not there is no error; what stands
+/// later for the same one counts.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn update(cx: &Cx, changes: Vec<(Uuid, Changes)>) -> Result<()> {
+    let mut merged: BTreeMap<Uuid, Changes> = BTreeMap::new();
+    for (id, Changes { content, subject, sender }) in changes {
+        let known = merged.entry(id).or_default();
+        known.content = content.or(known.content.take());
+        known.subject = subject.or(known.subject.take());
+        known.sender = sender.or(known.sender);
+    }
+    if merged.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = merged.keys().copied().collect();
+    let contents: Vec<_> = merged.values().map(|it| it.content.as_deref()).collect();
+    let subjects: Vec<_> = merged.values().map(|it| it.subject.as_deref()).collect();
+    let senders: Vec<_> = merged.values().map(|it| it.sender).collect();
+    let done = cx.db.execute(UPDATE, &[&ids, &contents, &subjects, &senders]).await;
+    done.or_fault(UPDATING).map(drop)
+}
+
+fn read(row: &Row) -> Result<Notification, DbError> {
+    let create_time: DateTime<Utc> = row.try_get("create_time")?;
+    let sender: Uuid = row.try_get("sender_id")?;
+    Ok(Notification {
+        id: row.try_get::<_, Uuid>("id")?.to_string(),
+        subject: row.try_get("subject")?,
+        content: row.try_get("content")?,
+        code: i32::from(row.try_get::<_, i16>("code")?),
+        sender_id: if sender.is_nil() { String::new() } else { sender.to_string() },
+        create_time: Some(Timestamp::from_seconds(create_time.timestamp())),
+        persistent: true,
+    })
+}
+
+fn place(row: &Row) -> Result<Place, DbError> {
+    let create_time: DateTime<Utc> = row.try_get("create_time")?;
+    Ok(Place { time_us: create_time.timestamp_micros(), id: row.try_get("id")? })
+}
+
+/// $1 ids, $2 users, $3 subjects, $4 contents, $5 codes, $6 senders.
+const INSERT: &str = "
+    INSERT INTO notification (id, user_id, subject, content, code, sender_id)
+    SELECT id, user_id, subject, content::jsonb, code, sender_id
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], $6::uuid[])
+           AS n (id, user_id, subject, content, code, sender_id)";
+
+/// $1 the user to begin behind, $2 users, $3 subject, $4 content, $5 code. Gives the last user that
+/// was written to, or null. The users are locked so that none goes while its row is written.
+/// Reads the primary key of users.
+const INSERT_FOR_PAGE: &str = "
+    WITH page AS MATERIALIZED (
+        SELECT id FROM users WHERE id > $1 ORDER BY id LIMIT $2 FOR KEY SHARE
+    ), sent AS (
+        INSERT INTO notification (id, user_id, subject, content, code, sender_id)
+        SELECT gen_random_uuid(), id, $3::text, $4::text::jsonb, $5::int4,
+               '00000000-0000-0000-0000-000000000000'
+          FROM page
+    )
+    SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last";
+
+/// $1 user, ($2, $3) the place to begin behind, $4 rows. Reads the primary key.
+const LIST: &str = "
+    SELECT id, subject, content::text AS content, code, sender_id, create_time
+      FROM notification
+     WHERE user_id = $1 AND (create_time, id) > ($2, $3)
+     ORDER BY create_time, id
+     LIMIT $4";
+
+/// $1 ids, $2 user or null for any. Reads notification_id_key.
+const GET: &str = "
+    SELECT id, user_id, subject, content::text AS content, code, sender_id, create_time
+      FROM notification
+     WHERE id = ANY($1) AND ($2::uuid IS NULL OR user_id = $2)
+     ORDER BY create_time, id";
+
+/// $1 ids, $2 user or null for any. Reads notification_id_key, and locks in its order.
+const DELETE: &str = "
+    DELETE FROM notification WHERE id IN (
+        SELECT id FROM notification
+         WHERE id = ANY($1) AND ($2::uuid IS NULL OR user_id = $2)
+         ORDER BY id FOR UPDATE)";
+
+/// $1 users, $2 ids. Reads notification_id_key, and locks in its order.
+const DELETE_PAIRS: &str = "
+    DELETE FROM notification WHERE id IN (
+        SELECT n.id FROM notification n
+          JOIN unnest($1::uuid[], $2::uuid[]) AS p (user_id, id)
+            ON n.id = p.id AND n.user_id = p.user_id
+         ORDER BY n.id FOR UPDATE OF n)";
+
+/// $1 ids, each once, then what is to change or null: $2 contents, $3 subjects, $4 senders.
+/// Reads notification_id_key, and locks in its order.
+const UPDATE: &str = "
+    WITH known AS MATERIALIZED (
+        SELECT id FROM notification WHERE id = ANY($1) ORDER BY id FOR UPDATE
+    )
+    UPDATE notification n
+       SET content = coalesce(c.content::jsonb, n.content),
+           subject = coalesce(c.subject, n.subject),
+           sender_id = coalesce(c.sender_id, n.sender_id)
+      FROM known
+      JOIN unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[])
+           AS c (id, content, subject, sender_id) USING (id)
+     WHERE n.id = known.id";
+
+/// The host functions.
+pub mod nk {
+    use schemars::JsonSchema;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        host::{HostFn, Language, Origin, Returns},
+        resources::{object_text, object_value, optional_id, raised},
+    };
+
+    const SUBJECT: Status =
+        Status::new(Code::InvalidArgument, "expects subject to be a non-empty string");
+    const CONTENT: Status = Status::new(Code::InvalidArgument, "expects content to be an object");
+    const CODE: Status =
+        Status::new(Code::InvalidArgument, "expects code number to be a positive integer");
+    const LIMIT: Status =
+        Status::new(Code::InvalidArgument, "expects limit to be value between 1 and 1000");
+    const CURSOR: Status = Status::new(Code::InvalidArgument, "Malformed cursor was used.");
+
+    const SENDING: &str = "failed to send notifications";
+    const LISTING: &str = "failed to list notifications";
+    const DELETING: &str = "failed to delete notifications";
+
+    /// Codes below 1 are the server's, but for a range that is left to modules.
+    fn may_be_sent(code: i32) -> bool {
+        code > 0 || (-2000..=-1000).contains(&code)
+    }
+
+    /// `nk.notification_send(user_id, subject, content, code, sender, persistent)`: sends a
+    /// notification to one user.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationSend {
+        /// Who gets it.
+        user_id: Uuid,
+        /// What it is about; not empty.
+        subject: String,
+        /// An object.
+        content: Value,
+        /// Above 0, or between -2000 and -1000.
+        code: i32,
+        /// Who sends it; the system if not given or empty.
+        #[serde(default, deserialize_with = "optional_id")]
+        #[schemars(with = "Option<String>")]
+        sender: Option<Uuid>,
+        /// Whether it is kept until it is deleted.
+        #[serde(default)]
+        persistent: bool,
+    }
+
+    impl HostFn for NotificationSend {
+        const NAME: &'static str = "notification_send";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+            if self.subject.is_empty() {
+                return Err(SUBJECT.into());
+            }
+            let content = object_text(origin, &self.content).ok_or(CONTENT)?;
+            if !may_be_sent(self.code) {
+                return Err(CODE.into());
+            }
+            let draft = Draft {
+                user: self.user_id,
+                subject: self.subject,
+                content,
+                code: self.code,
+                sender: self.sender.unwrap_or_default(),
+                persistent: self.persistent,
+            };
+            send(cx, vec![draft]).await.map_err(|error| raised(SENDING, error))
+        }
+    }
+
+    /// A notification that a module sends.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "NotificationRequest")]
+    pub struct SendRequest {
+        /// Who gets it.
+        user_id: Uuid,
+        /// What it is about; not empty.
+        subject: String,
+        /// An object.
+        content: Value,
+        /// Above 0; in JavaScript and native also between -2000 and -1000.
+        code: i32,
+        /// Who sends it; the system if not given.
+        #[serde(default, deserialize_with = "optional_id")]
+        #[schemars(with = "Option<String>")]
+        sender_id: Option<Uuid>,
+        /// Whether it is kept until it is deleted.
+        #[serde(default)]
+        persistent: bool,
+    }
+
+    /// `nk.notifications_send(notifications)`: sends notifications, all of them or none.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsSend {
+        /// What is sent.
+        notifications: Vec<SendRequest>,
+    }
+
+    impl HostFn for NotificationsSend {
+        const NAME: &'static str = "notifications_send";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+            let mut drafts = Vec::with_capacity(self.notifications.len());
+            for request in self.notifications {
+                let allowed = match origin.language {
+                    Language::Lua => request.code > 0,
+                    Language::JavaScript | Language::Native => may_be_sent(request.code),
+                };
+                if !allowed {
+                    return Err(CODE.into());
+                }
+                if request.subject.is_empty() {
+                    return Err(SUBJECT.into());
+                }
+                drafts.push(Draft {
+                    user: request.user_id,
+                    subject: request.subject,
+                    content: object_text(origin, &request.content).ok_or(CONTENT)?,
+                    code: request.code,
+                    sender: request.sender_id.unwrap_or_default(),
+                    persistent: request.persistent,
+                });
+            }
+            send(cx, drafts).await.map_err(|error| raised(SENDING, error))
+        }
+    }
+
+    /// `nk.notification_send_all(subject, content, code, persistent)`: sends a notification to
+    /// everybody. Persistent ones are written in the background.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationSendAll {
+        /// What it is about; not empty.
+        subject: String,
+        /// An object.
+        content: Value,
+        /// Above 0.
+        code: i32,
+        /// Whether it is kept until it is deleted.
+        #[serde(default)]
+        persistent: bool,
+    }
+
+    impl HostFn for NotificationSendAll {
+        const NAME: &'static str = "notification_send_all";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+            if self.subject.is_empty() {
+                return Err(SUBJECT.into());
+            }
+            let content = object_text(origin, &self.content).ok_or(CONTENT)?;
+            if self.code <= 0 {
+                return Err(CODE.into());
+            }
+            send_to_all(cx, self.subject, content, self.code, self.persistent);
+            Ok(())
+        }
+    }
+
+    /// `nk.notifications_list(user_id, limit, cursor)`: a page of a user's notifications, the
+    /// oldest first.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsList {
+        /// Whose.
+        user_id: Uuid,
+        /// 1 to 1000.
+        #[serde(default = "hundred")]
+        limit: i64,
+        /// Where to go on.
+        #[serde(default)]
+        cursor: String,
+    }
+
+    const fn hundred() -> i64 {
+        100
+    }
+
+    /// A notification in a list. The names are so in every language, as in the reference.
+    #[derive(Debug, Serialize, JsonSchema)]
+    #[schemars(rename = "Notification")]
+    #[serde(rename_all = "camelCase")]
+    pub struct Listed {
+        id: String,
+        subject: String,
+        /// JSON text of an object.
+        content: String,
+        code: i32,
+        /// Who sent it; empty for the system.
+        sender_id: String,
+        persistent: bool,
+        /// Unix seconds.
+        create_time: i64,
+    }
+
+    /// A page of notifications.
+    #[derive(Debug, Serialize, JsonSchema)]
+    #[schemars(rename = "NotificationsList")]
+    pub struct ListedPage {
+        notifications: Vec<Listed>,
+        /// Where to go on, if there is more.
+        cursor: Option<String>,
+    }
+
+    impl HostFn for NotificationsList {
+        const NAME: &'static str = "notifications_list";
+        const RETURNS: Returns = Returns::Each;
+        type Output = ListedPage;
+        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<ListedPage> {
+            if !(1..=1000).contains(&self.limit) {
+                return Err(LIMIT.into());
+            }
+            let after = match self.cursor.as_str() {
+                "" => Place::default(),
+                text => Place::decode(text).ok_or_else(|| raised(LISTING, CURSOR.into()))?,
+            };
+            let page = list(cx, self.user_id, self.limit, after).await;
+            let page = page.map_err(|error| raised(LISTING, error))?;
+            let cursor = page.more.then(|| page.next.encode());
+            let shown = |notification: Notification| Listed {
+                id: notification.id,
+                subject: notification.subject,
+                content: notification.content,
+                code: notification.code,
+                sender_id: notification.sender_id,
+                persistent: notification.persistent,
+                create_time: notification.create_time.map_or(0, |time| time.seconds),
+            };
+            let notifications = page.notifications.into_iter().map(shown).collect();
+            Ok(ListedPage { notifications, cursor })
+        }
+    }
+
+    /// `nk.notifications_get_id(notification_ids, user_id)`: the notifications with these ids.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsGetId {
+        /// Those that are not there are left out.
+        notification_ids: Vec<Uuid>,
+        /// Only those of this user.
+        #[serde(default, deserialize_with = "optional_id")]
+        #[schemars(with = "Option<String>")]
+        user_id: Option<Uuid>,
+    }
+
+    /// A notification that was asked for by id.
+    #[derive(Debug, Serialize, JsonSchema)]
+    #[schemars(rename = "NotificationById")]
+    pub struct Found {
+        /// Not in Lua.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        user_id: Uuid,
+        subject: String,
+        persistent: bool,
+        content: Value,
+        code: i32,
+        /// Who sent it, empty for the system. In JavaScript and native.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sender: Option<String>,
+        /// Who sent it, left out for the system. In Lua.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sender_id: Option<String>,
+        /// Unix seconds.
+        create_time: i64,
+    }
+
+    impl HostFn for NotificationsGetId {
+        const NAME: &'static str = "notifications_get_id";
+        type Output = Vec<Found>;
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Found>> {
+            if self.notification_ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            let found = get(cx, self.user_id, &self.notification_ids).await;
+            let found = found.map_err(|error| raised("failed to get notifications", error))?;
+            let lua = origin.language == Language::Lua;
+            let shown = |(user_id, notification): (Uuid, Notification)| {
+                let sender = notification.sender_id;
+                let (sender, sender_id) = match lua {
+                    true => (None, Some(sender).filter(|sender| !sender.is_empty())),
+                    false => (Some(sender), None),
+                };
+                Ok(Found {
+                    id: (!lua).then_some(notification.id),
+                    user_id,
+                    subject: notification.subject,
+                    persistent: notification.persistent,
+                    content: object_value(&notification.content)?,
+                    code: notification.code,
+                    sender,
+                    sender_id,
+                    create_time: notification.create_time.map_or(0, |time| time.seconds),
+                })
+            };
+            let found = found.into_iter().map(shown).collect::<serde_json::Result<_>>();
+            found.or_fault("failed to convert content to json")
+        }
+    }
+
+    /// A notification that a module deletes.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "NotificationDeleteRequest")]
+    pub struct DeleteRequest {
+        /// Whose; the system user's if not given, which has none.
+        #[serde(default)]
+        user_id: Uuid,
+        /// Which.
+        notification_id: Uuid,
+    }
+
+    /// `nk.notifications_delete(notifications)`: deletes notifications of users.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsDelete {
+        /// Those that are not there are no error.
+        notifications: Vec<DeleteRequest>,
+    }
+
+    impl HostFn for NotificationsDelete {
+        const NAME: &'static str = "notifications_delete";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
+            let pair = |request: &DeleteRequest| (request.user_id, request.notification_id);
+            let pairs: Vec<_> = self.notifications.iter().map(pair).collect();
+            delete_pairs(cx, &pairs).await.map_err(|error| raised(DELETING, error))
+        }
+    }
+
+    /// `nk.notifications_delete_id(notification_ids, user_id)`: deletes notifications by their ids.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsDeleteId {
+        /// Those that are not there are no error.
+        notification_ids: Vec<Uuid>,
+        /// Only those of this user.
+        #[serde(default, deserialize_with = "optional_id")]
+        #[schemars(with = "Option<String>")]
+        user_id: Option<Uuid>,
+    }
+
+    impl HostFn for NotificationsDeleteId {
+        const NAME: &'static str = "notifications_delete_id";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
+            let done = delete(cx, self.user_id, &self.notification_ids).await;
+            done.map_err(|error| raised(DELETING, error))
+        }
+    }
+
+    /// What a module changes of a notification; what is not given stays.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[schemars(rename = "NotificationUpdate")]
+    pub struct UpdateRequest {
+        /// Which.
+        id: Uuid,
+        /// An object.
+        #[serde(default)]
+        content: Option<Value>,
+        /// Not empty.
+        #[serde(default)]
+        subject: Option<String>,
+        /// Who sent it.
+        #[serde(default)]
+        sender: Option<Uuid>,
+    }
+
+    /// `nk.notifications_update(updates)`: changes notifications, all of them or none.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct NotificationsUpdate {
+        /// Those that are not there are no error.
+        updates: Vec<UpdateRequest>,
+    }
+
+    impl HostFn for NotificationsUpdate {
+        const NAME: &'static str = "notifications_update";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+            let mut changes = Vec::with_capacity(self.updates.len());
+            for UpdateRequest { id, content, subject, sender } in self.updates {
+                if subject.as_deref() == Some("") {
+                    return Err(SUBJECT.into());
+                }
+                let content = match content {
+                    Some(content) => Some(object_text(origin, &content).ok_or(CONTENT)?),
+                    None => None,
+                };
+                changes.push((id, Changes { content, subject, sender }));
+            }
+            let done = update(cx, changes).await;
+            done.map_err(|error| raised("failed to update notifications", error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_the_beginning_is_a_cursor() {
+        let beginning = Place::default();
+        assert_eq!(Place::decode(&beginning.encode()), Some(beginning));
+    }
+}
