@@ -275,6 +275,7 @@ fn fields(function: &str) -> &'static [&'static str] {
         "authenticate_token_generate" => &["token", "exp"],
         "http_request" => &["code", "headers", "body"],
         "sql_exec" => &["rows_affected"],
+        "storage_list" => &["objects", "cursor"],
         other => panic!("name the results of {other}"),
     }
 }

@@ -12,7 +12,6 @@ pub mod endpoint;
 pub mod host;
 pub mod metrics;
 pub mod passwords;
-pub mod providers;
 pub mod registry;
 pub mod resources;
 pub mod runtime;

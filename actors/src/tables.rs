@@ -29,6 +29,10 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<notification::ListNotifications>();
     visitor.visit::<session::SessionLogout>();
     visitor.visit::<session::SessionRefresh>();
+    visitor.visit::<storage::DeleteStorageObjects>();
+    visitor.visit::<storage::ListStorageObjects>();
+    visitor.visit::<storage::ReadStorageObjects>();
+    visitor.visit::<storage::WriteStorageObjects>();
 }
 
 /// Every host function, by name in the order of the list.
@@ -58,6 +62,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<notification::nk::NotificationsUpdate>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
+    HostFunction::of::<storage::nk::StorageList>(),
     HostFunction::of::<storage::nk::StorageRead>(),
     HostFunction::of::<storage::nk::StorageWrite>(),
     HostFunction::of::<user::nk::UsersBanId>(),

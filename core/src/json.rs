@@ -6,20 +6,40 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+use serde_json::{
+    Value,
+    ser::{CompactFormatter, Formatter, Serializer},
+};
 
 /// `value` without spaces; `<`, `>`, `&` and the line separators U+2028 and U+2029 escaped; whole
-/// numbers without a fraction; exponents from 21 digits on and below six zeros. Maps of
-/// [`serde_json::Value`] have their keys in order.
+/// numbers without a fraction; exponents from 21 digits on and below six zeros. Objects have their
+/// keys in order, whatever order the value keeps them in.
 ///
 /// # Errors
-/// What the value's own [`Serialize`] refuses; never for a [`serde_json::Value`].
+/// Never in practice: a value in memory can be written.
 ///
 /// Source: Go's `encoding/json`, as observed.
-pub fn to_text<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+pub fn to_text(value: &Value) -> serde_json::Result<String> {
     let mut text = Vec::with_capacity(128);
-    value.serialize(&mut Serializer::with_formatter(&mut text, Reference))?;
+    InOrder(value).serialize(&mut Serializer::with_formatter(&mut text, Reference))?;
     String::from_utf8(text).map_err(serde::ser::Error::custom)
+}
+
+/// A value whose objects are written in the order of their keys.
+struct InOrder<'a>(&'a Value);
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(values) => serializer.collect_seq(values.iter().map(InOrder)),
+            Value::Object(entries) => {
+                let mut entries: Vec<_> = entries.iter().collect();
+                entries.sort_unstable_by_key(|(name, _)| *name);
+                serializer.collect_map(entries.into_iter().map(|(name, it)| (name, InOrder(it))))
+            }
+            plain => plain.serialize(serializer),
+        }
+    }
 }
 
 struct Reference;
@@ -62,7 +82,7 @@ impl Formatter for Reference {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Case, fails, gives, runs};
 
 mod notification;
+mod storage;
 
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 const SYSTEM: &str = "00000000-0000-0000-0000-000000000000";
@@ -29,7 +30,7 @@ pub fn all() -> Vec<Case> {
         users(),
         links(),
         sessions(),
-        storage(),
+        storage::cases(),
         notification::cases(),
         sql(),
         events(),
@@ -279,41 +280,6 @@ fn sessions() -> Vec<Case> {
         fails("session_logout", json!(["$user", "no token"]), "session token invalid"),
         runs("session_logout", json!(["$user", "$token"])),
         runs("session_logout", json!(["$user"])),
-    ]
-}
-
-fn storage() -> Vec<Case> {
-    let id = json!({ "collection": "$language", "key": "one", "user_id": "$user" });
-    let object = |version: &str| {
-        let mut object = id.clone();
-        object["value"] = json!({ "count": 1, "tags": ["a", "b"] });
-        object["version"] = version.into();
-        object["permission_read"] = 2.into();
-        object["permission_write"] = 0.into();
-        object
-    };
-    let mut ack = id.clone();
-    ack["version"] = "$=version".into();
-    let mut read = object("$version");
-    read["create_time"] = "$any".into();
-    read["update_time"] = "$any".into();
-    let system =
-        json!({ "collection": "$language", "key": "two", "value": { "deep": { "n": 1.5 } } });
-    let system_ack = json!({
-        "collection": "$language", "key": "two", "user_id": SYSTEM, "version": "$any"
-    });
-    vec![
-        gives("storage_write", json!([[object("*"), system]]), json!([ack, system_ack])),
-        gives("storage_read", json!([[id]]), json!([read])),
-        fails("storage_write", json!([[object("*")]]), "version check failed"),
-        gives("storage_write", json!([[object("$version")]]), json!([ack])),
-        fails(
-            "storage_write",
-            json!([[{ "collection": "", "key": "one", "user_id": SYSTEM, "value": {} }]]),
-            "expects collection to be a non-empty string",
-        ),
-        runs("storage_delete", json!([[id]])),
-        gives("storage_read", json!([[id]]), json!([])),
     ]
 }
 

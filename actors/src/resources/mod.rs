@@ -39,7 +39,7 @@ fn raised(doing: &str, error: Error) -> Error {
 /// whole keys becomes `null`, as in the reference.
 fn object_text(origin: Origin<'_>, value: &Value) -> Option<String> {
     match value {
-        Value::Object(object) => json::to_text(object).ok(),
+        Value::Object(_) => json::to_text(value).ok(),
         Value::Array(_) if origin.language == Language::Lua => Some("null".to_owned()),
         _ => None,
     }

@@ -3,6 +3,7 @@
 
 mod notification;
 mod postgres;
+mod storage;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -16,7 +17,6 @@ use guildhall_actors::{
         authenticate::{self, AuthenticateCustom, AuthenticateEmail},
         link,
         session::{SessionLogout, SessionRefresh},
-        storage::{self, Access, Condition, Place, Write},
         user,
     },
     sessions::Sessions,
@@ -374,198 +374,6 @@ fn links_are_added_replaced_and_removed_but_for_the_last() {
             false,
         );
         assert_eq!(known.await.unwrap().id, ann);
-    });
-}
-
-fn at(key: &str, owner: Uuid) -> Place {
-    Place { collection: "saves".into(), key: key.into(), owner }
-}
-
-fn write_of(place: Place, value: &str, version: &str) -> Write {
-    Write {
-        place,
-        value: value.into(),
-        condition: Condition::of(Some(version.into())),
-        read: 1,
-        write: 1,
-    }
-}
-
-#[test]
-fn a_write_asks_for_its_version_and_for_the_right() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
-    let cx = &*slices.cx;
-    slices.run(async {
-        let ann = new_user(cx, "ann").await;
-        let write = async |access, value: &str, version: &str, may_write| {
-            let write = Write { write: may_write, ..write_of(at("a", ann), value, version) };
-            storage::write(cx, access, &[write]).await.map(|acks| acks[0].version.clone())
-        };
-        let (own, server) = (Access::User(ann), Access::Server);
-        let version =
-            (Code::InvalidArgument, "Storage write rejected - version check failed.".to_owned());
-        let right =
-            (Code::InvalidArgument, "Storage write rejected - permission denied.".to_owned());
-
-        assert_eq!(refused(write(own, "{}", "unknown", 1).await), version);
-        let first = write(own, "{}", "*", 1).await.unwrap();
-        assert_eq!(refused(write(own, "{}", "*", 1).await), version);
-        assert_eq!(refused(write(own, "{}", "unknown", 1).await), version);
-        let second = write(own, r#"{"n":2}"#, &first, 1).await.unwrap();
-        assert_eq!(refused(write(own, "{}", &first, 1).await), version);
-        assert_eq!(write(own, r#"{"n":2}"#, "", 0).await.unwrap(), second);
-        assert_eq!(refused(write(own, "{}", "", 1).await), right);
-        assert_eq!(refused(write(own, "{}", &second, 1).await), right);
-        assert_eq!(refused(write(own, "{}", "unknown", 1).await), right);
-        assert_eq!(write(server, "{}", &second, 0).await.unwrap(), first);
-        assert!(write(server, r#"{"n":3}"#, "", 1).await.is_ok());
-    });
-}
-
-#[test]
-fn a_batch_is_written_as_a_whole_and_acknowledged_in_its_order() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
-    let cx = &*slices.cx;
-    slices.run(async {
-        let ann = new_user(cx, "ann").await;
-        let keys: Vec<String> = (0..100).rev().map(|n| format!("k{n}")).collect();
-        let mut writes: Vec<_> = keys.iter().map(|key| write_of(at(key, ann), "{}", "")).collect();
-        // The same object again: the later one counts.
-        writes.push(write_of(at("k7", ann), r#"{"n":7}"#, ""));
-        let acks = storage::write(cx, Access::Server, &writes).await.unwrap();
-        let acked: Vec<_> = acks.iter().map(|ack| ack.key.as_str()).collect();
-        assert_eq!(acked[..100], keys);
-        let read = storage::read(cx, Access::Server, &[at("k7", ann)]).await.unwrap();
-        assert_eq!(read[0].value, r#"{"n": 7}"#);
-
-        writes.push(write_of(at("new", ann), "{}", ""));
-        writes.push(write_of(at("k3", ann), "{}", "*"));
-        assert_eq!(code(storage::write(cx, Access::Server, &writes).await), Code::InvalidArgument);
-        assert_eq!(count(cx, "SELECT count(*) FROM storage WHERE key = 'new'").await, 0);
-        assert_eq!(count(cx, "SELECT count(*) FROM storage WHERE key LIKE 'k%'").await, 100);
-
-        // Batches over the same objects in opposite orders do not deadlock.
-        let forwards: Vec<_> = writes[..100].to_vec();
-        let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
-        let both = (0..8).map(|n| if n % 2 == 0 { &forwards } else { &backwards });
-        for done in join_all(both.map(|batch| storage::write(cx, Access::Server, batch))).await {
-            assert_eq!(done.unwrap().len(), 100);
-        }
-    });
-}
-
-#[test]
-fn objects_are_read_by_their_permission_in_the_order_asked_for() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
-    let cx = &*slices.cx;
-    slices.run(async {
-        let (ann, bob) = (new_user(cx, "ann").await, new_user(cx, "bob").await);
-        for (key, read) in [("hidden", 0), ("own", 1), ("public", 2)] {
-            let write = Write { read, ..write_of(at(key, ann), r#"{"b":1,"aa":[]}"#, "") };
-            storage::write(cx, Access::Server, &[write]).await.unwrap();
-        }
-        let places = ["public", "own", "hidden", "own", "unknown"].map(|key| at(key, ann));
-        let read = async |access| {
-            let objects = storage::read(cx, access, &places).await.unwrap();
-            let mut each = Vec::new();
-            for place in &places[..3] {
-                let one = storage::read(cx, access, std::slice::from_ref(place)).await.unwrap();
-                each.extend(one.into_iter().map(|object| object.key));
-            }
-            let keys: Vec<_> = objects.into_iter().map(|object| object.key).collect();
-            assert_eq!(keys, each, "one by one");
-            keys
-        };
-        assert_eq!(read(Access::Server).await, ["public", "own", "hidden"]);
-        assert_eq!(read(Access::User(ann)).await, ["public", "own"]);
-        assert_eq!(read(Access::User(bob)).await, ["public"]);
-        let object = storage::read(cx, Access::Server, &places[..1]).await.unwrap().remove(0);
-        assert_eq!(object.value, r#"{"b": 1, "aa": []}"#);
-        assert_eq!((object.permission_read, object.permission_write), (2, 1));
-    });
-}
-
-#[test]
-fn a_delete_is_refused_without_right_version_or_object() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
-    let cx = &*slices.cx;
-    slices.run(async {
-        let ann = new_user(cx, "ann").await;
-        let write = Write { write: 0, ..write_of(at("a", ann), "{}", "") };
-        let version = storage::write(cx, Access::Server, &[write]).await.unwrap().remove(0).version;
-        let delete = async |access, key: &str, version: &str| {
-            let condition = Condition::of(Some(version.into()));
-            storage::delete(cx, access, &[(at(key, ann), condition)]).await
-        };
-        let own = Access::User(ann);
-        for (access, key, version) in [
-            (own, "a", ""),
-            (own, "unknown", ""),
-            (Access::Server, "a", "wrong"),
-            (Access::Server, "unknown", "wrong"),
-            (Access::Server, "a", "*"),
-        ] {
-            let refusal = code(delete(access, key, version).await);
-            assert_eq!(refusal, Code::InvalidArgument, "{access:?} {key} {version}");
-        }
-        delete(Access::Server, "unknown", "").await.unwrap();
-        let both = [(at("a", ann), Condition::Any), (at("b", ann), Condition::Version("v".into()))];
-        assert_eq!(code(storage::delete(cx, Access::Server, &both).await), Code::InvalidArgument);
-        delete(Access::Server, "a", &version).await.unwrap();
-        assert_eq!(count(cx, "SELECT count(*) FROM storage").await, 0);
-    });
-}
-
-#[test]
-fn modules_write_and_read_objects_with_the_references_versions() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
-    let cx = &*slices.cx;
-    slices.run(async {
-        let ann = new_user(cx, "ann").await;
-        let value = json!({ "n": 1, "list": [1, 2], "text": "ü" });
-        let objects = json!({ "objects": [
-            { "collection": "c", "key": "a", "user_id": ann, "value": value, "permission_read": 2 },
-            { "collection": "c", "key": "b", "value": { "system": true } },
-        ] });
-        let acks = nk(cx, Language::JavaScript, "storage_write", objects).await.unwrap();
-        assert_eq!(acks[0]["version"], "0d4534534ff2e03ce98aa445f563fea3");
-        assert_eq!(acks[1]["version"], "467072e991429939a82c9c8b19778652");
-        assert_eq!(acks[1]["user_id"], "00000000-0000-0000-0000-000000000000");
-
-        let ids = json!({ "object_ids": [{ "collection": "c", "key": "a", "user_id": ann }] });
-        let read = nk(cx, Language::Lua, "storage_read", ids.clone()).await.unwrap();
-        assert_eq!((&read[0]["value"], &read[0]["permission_read"]), (&value, &json!(2)));
-
-        let clash = json!({ "objects": [
-            { "collection": "c", "key": "b", "value": {}, "version": "wrong" },
-        ] });
-        let failed = nk(cx, Language::Lua, "storage_write", clash).await;
-        let sentence =
-            "failed to write storage objects: Storage write rejected - version check failed.";
-        assert_eq!(refused(failed).1, sentence);
-        let stranger = json!({ "objects": [
-            { "collection": "c", "key": "b", "value": {}, "user_id": Uuid::from_u128(9) },
-        ] });
-        let failed = refused(nk(cx, Language::Lua, "storage_write", stranger).await).1;
-        assert!(failed.contains("storage_user_id_fkey"), "{failed}");
-
-        let list = json!({ "objects": [{ "collection": "c", "key": "list", "value": [1] }] });
-        assert!(nk(cx, Language::JavaScript, "storage_write", list.clone()).await.is_err());
-        let acks = nk(cx, Language::Lua, "storage_write", list).await.unwrap();
-        assert_eq!(acks[0]["version"], "37a6259cc0c1dae299a7866489dff0bd");
-        let list = json!({ "object_ids": [{ "collection": "c", "key": "list" }] });
-        let read_list = nk(cx, Language::Lua, "storage_read", list).await.unwrap();
-        assert_eq!(read_list[0]["value"], json!({}));
-
-        nk(cx, Language::Lua, "storage_delete", ids.clone()).await.unwrap();
-        assert_eq!(nk(cx, Language::Lua, "storage_read", ids).await.unwrap(), json!([]));
-        let partial = json!({ "object_ids": [{ "collection": "c" }] });
-        let lenient = nk(cx, Language::JavaScript, "storage_read", partial.clone()).await;
-        assert_eq!(lenient.unwrap(), json!([]));
-        assert_eq!(
-            code(nk(cx, Language::Lua, "storage_read", partial).await),
-            Code::InvalidArgument
-        );
     });
 }
 

@@ -1,0 +1,309 @@
+//! The host functions.
+
+use guildhall_core::{Code, Error, OrFault, Result, Status};
+use guildhall_proto::api::{StorageObject, StorageObjectAck};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Access, Condition, Place, Write, delete, list, read, write};
+use crate::{
+    cx::Cx,
+    host::{HostFn, Language, Origin, Returns},
+    resources::{object_text, object_value, raised},
+};
+
+const COLLECTION: Status =
+    Status::new(Code::InvalidArgument, "expects collection to be a non-empty string");
+const KEY: Status = Status::new(Code::InvalidArgument, "expects key to be a non-empty string");
+const VALUE: Status = Status::new(Code::InvalidArgument, "expects value to be an object");
+const VERSION: Status =
+    Status::new(Code::InvalidArgument, "expects version to be a non-empty string");
+
+fn place(collection: String, key: String, owner: Option<Uuid>) -> Result<Place, Status> {
+    if collection.is_empty() {
+        return Err(COLLECTION);
+    }
+    if key.is_empty() {
+        return Err(KEY);
+    }
+    Ok(Place { collection, key, owner: owner.unwrap_or_default() })
+}
+
+fn condition(version: Option<String>) -> Result<Condition, Status> {
+    match version.as_deref() {
+        Some("") => Err(VERSION),
+        _ => Ok(Condition::of(version)),
+    }
+}
+
+/// What a module sees of a failure: a rejection in the reference's words.
+fn failed(doing: &str, error: Error) -> Error {
+    match error {
+        Error::Status(status) => {
+            Status::of(status.code, format!("{doing}: {}", status.message)).into()
+        }
+        fault => raised(doing, fault),
+    }
+}
+
+/// An object that a module asks for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "StorageReadRequest")]
+pub struct ReadRequest {
+    #[serde(default)]
+    collection: Option<String>,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    user_id: Option<Uuid>,
+}
+
+/// An object, as modules get it; times in Unix seconds.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "StorageObject")]
+pub struct Object {
+    key: String,
+    collection: String,
+    user_id: String,
+    version: String,
+    permission_read: i32,
+    permission_write: i32,
+    create_time: i64,
+    update_time: i64,
+    value: Value,
+}
+
+/// Objects as modules get them.
+fn shown(objects: Vec<StorageObject>) -> Result<Vec<Object>> {
+    let shown = |object: StorageObject| {
+        Ok(Object {
+            value: object_value(&object.value)?,
+            key: object.key,
+            collection: object.collection,
+            user_id: object.user_id,
+            version: object.version,
+            permission_read: object.permission_read,
+            permission_write: object.permission_write,
+            create_time: object.create_time.map_or(0, |time| time.seconds),
+            update_time: object.update_time.map_or(0, |time| time.seconds),
+        })
+    };
+    let shown = objects.into_iter().map(shown).collect::<serde_json::Result<_>>();
+    shown.or_fault("failed to convert value to json")
+}
+
+/// `nk.storage_read(object_ids)`. In JavaScript collection and key may be left out, which finds
+/// nothing, as in the reference.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StorageRead {
+    object_ids: Vec<ReadRequest>,
+}
+
+impl HostFn for StorageRead {
+    const NAME: &'static str = "storage_read";
+    type Output = Vec<Object>;
+    async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Object>> {
+        let mut places = Vec::with_capacity(self.object_ids.len());
+        for ReadRequest { collection, key, user_id } in self.object_ids {
+            let lenient = origin.language == Language::JavaScript;
+            if lenient && (collection.is_none() || key.as_ref().is_none_or(String::is_empty)) {
+                if collection.as_ref().is_some_and(String::is_empty) {
+                    return Err(COLLECTION.into());
+                }
+                continue;
+            }
+            let (collection, key) = (collection.unwrap_or_default(), key.unwrap_or_default());
+            places.push(place(collection, key, user_id)?);
+        }
+        const DOING: &str = "failed to read storage objects";
+        let objects = read(cx, Access::Server, &places).await;
+        let objects = objects.map_err(|error| failed(DOING, error))?;
+        shown(objects)
+    }
+}
+
+/// An object that a module writes. Any permission that the database takes is taken.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "StorageWriteRequest")]
+pub struct WriteRequest {
+    collection: String,
+    key: String,
+    #[serde(default)]
+    user_id: Option<Uuid>,
+    value: Value,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default = "owner")]
+    permission_read: i16,
+    #[serde(default = "owner")]
+    permission_write: i16,
+}
+
+const fn owner() -> i16 {
+    1
+}
+
+/// A written object, as modules get it.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "StorageWriteAck")]
+pub struct Ack {
+    key: String,
+    collection: String,
+    user_id: String,
+    version: String,
+}
+
+/// `nk.storage_write(objects)`
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StorageWrite {
+    objects: Vec<WriteRequest>,
+}
+
+impl HostFn for StorageWrite {
+    const NAME: &'static str = "storage_write";
+    type Output = Vec<Ack>;
+    async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Ack>> {
+        let mut writes = Vec::with_capacity(self.objects.len());
+        for object in self.objects {
+            let value = object_text(origin, &object.value).ok_or(VALUE)?;
+            writes.push(Write {
+                place: place(object.collection, object.key, object.user_id)?,
+                value,
+                condition: condition(object.version)?,
+                read: object.permission_read,
+                write: object.permission_write,
+            });
+        }
+        const DOING: &str = "failed to write storage objects";
+        let acks = write(cx, Access::Server, &writes).await;
+        let shown = |ack: StorageObjectAck| Ack {
+            key: ack.key,
+            collection: ack.collection,
+            user_id: ack.user_id,
+            version: ack.version,
+        };
+        let acks = acks.map_err(|error| failed(DOING, error))?;
+        Ok(acks.into_iter().map(shown).collect())
+    }
+}
+
+/// An object that a module deletes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "StorageDeleteRequest")]
+pub struct DeleteRequest {
+    collection: String,
+    key: String,
+    #[serde(default)]
+    user_id: Option<Uuid>,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+/// `nk.storage_delete(object_ids)`
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StorageDelete {
+    object_ids: Vec<DeleteRequest>,
+}
+
+impl HostFn for StorageDelete {
+    const NAME: &'static str = "storage_delete";
+    const RETURNS: Returns = Returns::Nothing;
+    type Output = ();
+    async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
+        let mut deletes = Vec::with_capacity(self.object_ids.len());
+        for object in self.object_ids {
+            let place = place(object.collection, object.key, object.user_id)?;
+            deletes.push((place, condition(object.version)?));
+        }
+        let done = delete(cx, Access::Server, &deletes).await;
+        done.map_err(|error| failed("failed to remove storage", error))
+    }
+}
+
+const LIMIT: Status = Status::new(Code::InvalidArgument, "limit must not be negative");
+const USER: Status =
+    Status::new(Code::InvalidArgument, "expects user ID to be empty or a valid identifier");
+const CALLER: Status =
+    Status::new(Code::InvalidArgument, "expects caller ID to be empty or a valid identifier");
+
+const fn hundred() -> i32 {
+    100
+}
+
+/// The user that a text names, if it names one.
+fn user(text: Option<String>, refusal: Status) -> Result<Option<Uuid>, Status> {
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => Uuid::parse_str(text).map(Some).map_err(|_| refusal),
+    }
+}
+
+/// `nk.storage_list(user_id, collection, limit, cursor, caller_id)`: a page of a collection, of all
+/// owners or of one, by read permission, key and owner. With `caller_id` only what that user may
+/// read.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StorageList {
+    /// Whose objects; those of all users if left out.
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    collection: String,
+    #[serde(default = "hundred")]
+    limit: i32,
+    /// Where the page begins: what the page before it gave.
+    #[serde(default)]
+    cursor: String,
+    /// Who asks; the server, which may read everything, if left out.
+    #[serde(default)]
+    caller_id: Option<String>,
+}
+
+/// A page of objects.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "StorageObjectList")]
+pub struct ObjectList {
+    objects: Vec<Object>,
+    /// Where the next page begins, if there is one.
+    cursor: Option<String>,
+}
+
+impl HostFn for StorageList {
+    const NAME: &'static str = "storage_list";
+    const RETURNS: Returns = Returns::Each;
+    type Output = ObjectList;
+    async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<ObjectList> {
+        if self.limit < 0 {
+            return Err(LIMIT.into());
+        }
+        let owner = user(self.user_id, USER)?;
+        // The nil id is the server's.
+        let access = match user(self.caller_id, CALLER)?.filter(|caller| !caller.is_nil()) {
+            None => Access::Server,
+            Some(caller) => Access::User(caller),
+        };
+        let limit = i64::from(self.limit);
+        let page = list(cx, access, &self.collection, owner, limit, &self.cursor).await;
+        let page = page.map_err(|error| failed("failed to list storage objects", error))?;
+        let cursor = Some(page.cursor).filter(|cursor| !cursor.is_empty());
+        Ok(ObjectList { objects: shown(page.objects)?, cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_may_be_left_out_and_a_version_may_not_be_empty() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(user(None, USER), Ok(None));
+        assert_eq!(user(Some(String::new()), USER), Ok(None));
+        assert_eq!(user(Some(id.to_string()), USER), Ok(Some(id)));
+        assert_eq!(user(Some("ann".into()), CALLER), Err(CALLER));
+        assert_eq!(condition(None), Ok(Condition::Any));
+        assert_eq!(condition(Some("*".into())), Ok(Condition::Absent));
+        assert_eq!(condition(Some(String::new())), Err(VERSION));
+    }
+}

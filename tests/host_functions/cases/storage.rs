@@ -1,0 +1,64 @@
+//! Storage objects.
+
+use serde_json::json;
+
+use super::{Case, SYSTEM, fails, gives, runs};
+
+pub(super) fn cases() -> Vec<Case> {
+    let id = json!({ "collection": "$language", "key": "one", "user_id": "$user" });
+    let object = |version: &str| {
+        let mut object = id.clone();
+        object["value"] = json!({ "count": 1, "tags": ["a", "b"] });
+        object["version"] = version.into();
+        object["permission_read"] = 2.into();
+        object["permission_write"] = 0.into();
+        object
+    };
+    let mut ack = id.clone();
+    ack["version"] = "$=version".into();
+    let mut read = object("$version");
+    read["create_time"] = "$any".into();
+    read["update_time"] = "$any".into();
+    let system =
+        json!({ "collection": "$language", "key": "two", "value": { "deep": { "n": 1.5 } } });
+    let system_ack = json!({
+        "collection": "$language", "key": "two", "user_id": SYSTEM, "version": "$any"
+    });
+    vec![
+        gives("storage_write", json!([[object("*"), system]]), json!([ack, system_ack])),
+        gives("storage_read", json!([[id]]), json!([read])),
+        fails("storage_write", json!([[object("*")]]), "version check failed"),
+        gives("storage_write", json!([[object("$version")]]), json!([ack])),
+        fails(
+            "storage_write",
+            json!([[{ "collection": "", "key": "one", "user_id": SYSTEM, "value": {} }]]),
+            "expects collection to be a non-empty string",
+        ),
+        gives(
+            "storage_list",
+            json!(["$user", "$language", 10]),
+            json!({ "objects": [read], "cursor": null }),
+        ),
+        gives(
+            "storage_list",
+            json!([null, "$language", 1]),
+            json!({ "objects": [{ "key": "two", "...": true }], "cursor": "$=cursor" }),
+        ),
+        gives(
+            "storage_list",
+            json!([null, "$language", 1, "$cursor"]),
+            json!({ "objects": [{ "key": "one", "...": true }], "cursor": null }),
+        ),
+        gives(
+            "storage_list",
+            json!([SYSTEM, "$language", 10, "", "$user"]),
+            json!({ "objects": [], "cursor": null }),
+        ),
+        fails("storage_list", json!([null, "$language", 10, "no cursor"]), "Malformed cursor"),
+        fails("storage_list", json!([null, "$language", -1]), "limit must not be negative"),
+        fails("storage_list", json!(["nobody", "$language", 1]), "expects user ID"),
+        fails("storage_list", json!([null, "$language", 1, "", "nobody"]), "expects caller ID"),
+        runs("storage_delete", json!([[id]])),
+        gives("storage_read", json!([[id]]), json!([])),
+    ]
+}
