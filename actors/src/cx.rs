@@ -9,6 +9,7 @@ use crate::{
     database::Database,
     metrics::Metrics,
     passwords::Passwords,
+    providers::Providers,
     registry::Published,
     runtime::{
         events::Events,
@@ -40,6 +41,8 @@ pub struct Cx {
     pub caches: LocalCaches,
     /// Outgoing HTTP for modules.
     pub http: HttpClients,
+    /// Social networks and stores.
+    pub providers: Providers,
     /// What modules registered, as the registry publishes it.
     pub routes: Published,
     /// What is counted and timed.
@@ -58,6 +61,7 @@ impl Cx {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let caches = LocalCaches::new(config.runtime.local_cache_entries as u64);
         let http = HttpClients::new(&config.runtime).or_fault("Could not set up outgoing HTTP.")?;
+        let providers = Providers::new(&config, &io)?;
         let sessions = Sessions::new(&config.session);
         let passwords = Passwords::start(&config.password)
             .or_fault("Could not start the threads that check passwords.")?;
@@ -74,6 +78,7 @@ impl Cx {
             sign_in,
             caches,
             http,
+            providers,
             routes,
             metrics,
             events,

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod host;
 pub mod metrics;
 pub mod passwords;
+pub mod providers;
 pub mod registry;
 pub mod resources;
 pub mod runtime;

@@ -40,7 +40,9 @@ settings! {
         /// Modules in Lua, JavaScript and native code.
         runtime: Runtime;
         /// Sign-in by social networks.
-        social: Social, unserved;
+        social: Social;
+        /// How social networks and stores are reached.
+        providers: Providers;
         /// Authoritative matches.
         r#match: Match, unserved;
         /// Presences.
@@ -53,8 +55,8 @@ settings! {
         matchmaker: Matchmaker, unserved;
         /// Validation of purchases.
         iap: Iap, unserved;
-        /// Sign-in to the console by Google.
-        google_auth: GoogleAuth, unserved;
+        /// Google's OAuth client, for the authorization codes of Google Play Games.
+        google_auth: GoogleAuth;
         /// Satori, the reference vendor's live operations service.
         satori: Satori, unserved;
         /// Storage objects.
@@ -279,6 +281,10 @@ settings! {
         facebook_limited_login: FacebookLimitedLogin;
         /// Sign in with Apple.
         apple: AppleSignIn;
+        /// Sign in with Google.
+        google: GoogleSignIn;
+        /// Game Center.
+        game_center: GameCenter;
     }
 
     /// `social.steam.*`.
@@ -297,14 +303,48 @@ settings! {
 
     /// `social.facebook_limited_login.*`.
     FacebookLimitedLogin {
-        /// Application id.
+        /// Application id that a token must be made out to; empty = any.
         app_id: String = "";
     }
 
     /// `social.apple.*`.
     AppleSignIn {
-        /// Bundle id.
+        /// Bundle id that a token must be made out to; several are separated by commas. Empty = no sign-in with Apple.
         bundle_id: String = "";
+    }
+
+    /// `social.google.*`.
+    GoogleSignIn {
+        /// OAuth client ids, one of which a token must be made out to; none = any, so that a token that another application was given signs in here too.
+        client_ids: List = &[];
+    }
+
+    /// `social.game_center.*`.
+    GameCenter {
+        /// Bundle ids, one of which a signature must be made out to; none = any, so that a signature that another application was given signs in here too.
+        bundle_ids: List = &[];
+    }
+
+    /// `providers.*`.
+    Providers {
+        /// Longest time of one request to a provider (ms).
+        timeout_ms: u64 = 10_000, min(1);
+        /// Times that a request is repeated when the provider does not answer or says that it cannot.
+        retries: u32 = 2, range(0, 5);
+        /// Facebook's Graph API, with its version.
+        facebook_graph_url: String = "https://graph.facebook.com/v22.0", filled;
+        /// Keys that sign Facebook Limited Login's tokens (JWKS).
+        facebook_keys_url: String = "https://limited.facebook.com/.well-known/oauth/openid/jwks/", filled;
+        /// Keys that sign Apple's tokens (JWKS).
+        apple_keys_url: String = "https://appleid.apple.com/auth/keys", filled;
+        /// Keys that sign Google's tokens (JWKS).
+        google_keys_url: String = "https://www.googleapis.com/oauth2/v3/certs", filled;
+        /// Google Play Games' API, with its version.
+        google_games_url: String = "https://www.googleapis.com/games/v1", filled;
+        /// Steam's Web API for publishers.
+        steam_url: String = "https://partner.steam-api.com", filled;
+        /// Where Game Center's public keys may be: domains, reached by HTTPS; for tests also origins such as http://127.0.0.1:9000.
+        game_center_hosts: List = &["apple.com"];
     }
 
     /// `match.*`.
