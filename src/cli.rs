@@ -23,6 +23,8 @@ pub enum Command {
         /// Its port, where it is not `socket.port`.
         port: Option<u16>,
     },
+    /// Print the types that modules in TypeScript are written against.
+    Types,
     /// Print the version.
     Version,
     /// Print how to use all this.
@@ -57,11 +59,13 @@ pub fn parse(args: &[String]) -> Result<Invocation, Problem> {
         "migrate" => migration(rest)?,
         "check" => (Command::Check, rest.to_vec()),
         "healthcheck" => healthcheck(rest)?,
+        "types" => (Command::Types, rest.to_vec()),
         "help" => (Command::Help, Vec::new()),
         word if is_version(word) => (Command::Version, Vec::new()),
         other => {
-            let line =
-                format!("unknown command {other:?}; expects run, migrate, check or healthcheck");
+            let line = format!(
+                "unknown command {other:?}; expects run, migrate, check, healthcheck or types"
+            );
             return Err(Problem::new(line));
         }
     };
@@ -137,6 +141,7 @@ Commands:
             [--limit N] [flags]            (up: all of it, down: the last change, unless limited)
   guildhall check [flags]                  load the modules without a database, list what they register
   guildhall healthcheck [port] [flags]     ask a running server whether it is well
+  guildhall types                          print the types for modules in TypeScript
   guildhall --version | --help
 
 Each flag can also be given by the environment (--socket.port as GUILDHALL_SOCKET_PORT) and in a
@@ -202,7 +207,10 @@ mod tests {
 
     #[test]
     fn an_unknown_command_is_refused_with_the_known_ones() {
-        refuse("serve", "unknown command \"serve\"; expects run, migrate, check or healthcheck");
+        refuse(
+            "serve",
+            "unknown command \"serve\"; expects run, migrate, check, healthcheck or types",
+        );
     }
 
     #[test]

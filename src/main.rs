@@ -10,6 +10,7 @@ use guildhall::{
     cli::{self, Command},
     healthcheck, logging, server,
 };
+use guildhall_actors::runtime::javascript::types;
 use guildhall_core::config::{Config, Loaded};
 use tracing::warn;
 
@@ -36,6 +37,10 @@ fn dispatch() -> Result<(), Box<dyn Error>> {
             say(&cli::version());
             return Ok(());
         }
+        Command::Types => {
+            say(types::declaration().trim_end());
+            return Ok(());
+        }
         _ => {}
     }
 
@@ -55,7 +60,7 @@ fn dispatch() -> Result<(), Box<dyn Error>> {
         Command::Migrate { step, limit } => {
             server::migrate(&config, step, limit).map(|report| say(report.trim_end()))
         }
-        Command::Help | Command::Version | Command::Healthcheck { .. } => Ok(()),
+        Command::Help | Command::Version | Command::Types | Command::Healthcheck { .. } => Ok(()),
     }
 }
 

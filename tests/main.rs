@@ -14,3 +14,4 @@ mod runaway;
 mod runtimes;
 mod sessions;
 mod sign_in;
+mod types;

@@ -281,10 +281,9 @@ const LEAVE_GROUPS: &str = "
 const BURY: &str =
     "INSERT INTO user_tombstone (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING";
 
-/// An account as modules get it: as [`UserInfo`], with the user below `user` and in Lua beside it
-/// as well.
+/// An account as modules get it: the user below `user`, in Lua beside it as well.
 #[derive(Debug, JsonSchema)]
-#[schemars(from = "AccountFields", into = "AccountFields")]
+#[schemars(rename = "Account", from = "AccountFields", into = "AccountFields")]
 pub struct AccountInfo {
     account: Account,
     flat: bool,
@@ -292,27 +291,26 @@ pub struct AccountInfo {
 
 /// The fields of an account, as modules get them.
 #[derive(JsonSchema)]
-#[schemars(rename = "Account")]
 #[allow(dead_code, reason = "describes what `AccountInfo` writes")]
 struct AccountFields {
     user: UserInfo,
     wallet: Map<String, Value>,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     email: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     custom_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Vec::is_empty")]
     devices: Vec<DeviceInfo<'static>>,
     /// Unix seconds.
-    #[schemars(default)]
-    verify_time: i64,
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    verify_time: Option<i64>,
     /// When the account was banned, Unix seconds.
-    #[schemars(default)]
-    disable_time: i64,
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    disable_time: Option<i64>,
 }
 
 #[derive(JsonSchema, Serialize)]
-#[schemars(rename = "AccountDevice")]
+#[schemars(inline)]
 struct DeviceInfo<'a> {
     id: &'a str,
 }
@@ -421,6 +419,7 @@ pub mod nk {
     pub struct AccountUpdateId {
         user_id: Uuid,
         #[serde(default)]
+        #[schemars(with = "Option<Map<String, Value>>")]
         metadata: Option<Value>,
         #[serde(default)]
         username: Option<String>,

@@ -145,12 +145,11 @@ const UNBAN: &str = "UPDATE users SET disable_time = to_timestamp(0) WHERE id = 
 /// A user as modules get it: identifiers that are not set are left out, times are Unix seconds,
 /// metadata is a value.
 #[derive(Debug, JsonSchema)]
-#[schemars(from = "UserFields", into = "UserFields")]
+#[schemars(rename = "User", from = "UserFields", into = "UserFields")]
 pub struct UserInfo(pub(super) User);
 
 /// The fields of a user, as modules get them.
 #[derive(JsonSchema)]
-#[schemars(rename = "User")]
 #[allow(dead_code, reason = "describes what `UserInfo::put` writes")]
 struct UserFields {
     user_id: String,
@@ -161,17 +160,17 @@ struct UserFields {
     lang_tag: String,
     location: String,
     timezone: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     apple_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     facebook_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     facebook_instant_game_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     google_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     gamecenter_id: String,
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "String::is_empty")]
     steam_id: String,
     online: bool,
     /// The number of friends.

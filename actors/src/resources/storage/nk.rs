@@ -4,7 +4,7 @@ use guildhall_core::{Code, Error, OrFault, Result, Status};
 use guildhall_proto::api::{StorageObject, StorageObjectAck};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Access, Condition, Place, Write, delete, list, read, write};
@@ -72,6 +72,7 @@ pub struct Object {
     permission_write: i32,
     create_time: i64,
     update_time: i64,
+    #[schemars(with = "Map<String, Value>")]
     value: Value,
 }
 
@@ -132,6 +133,7 @@ pub struct WriteRequest {
     key: String,
     #[serde(default)]
     user_id: Option<Uuid>,
+    #[schemars(with = "Map<String, Value>")]
     value: Value,
     #[serde(default)]
     version: Option<String>,

@@ -15,7 +15,7 @@ use super::{raise, raw, state::State, write::Writer};
 use crate::registry::{FunctionId, Point, Registration, hooks::REQUESTS};
 
 /// Points that take one function and no name.
-const SINGLE: &[(&str, Point)] = &[
+pub(super) const SINGLE: &[(&str, Point)] = &[
     ("registerMatchmakerMatched", Point::MatchmakerMatched),
     ("registerTournamentEnd", Point::TournamentEnd),
     ("registerTournamentReset", Point::TournamentReset),
@@ -28,7 +28,7 @@ const SINGLE: &[(&str, Point)] = &[
 ];
 
 /// Points that take a name and a function.
-const NAMED: &[(&str, Point)] = &[
+pub(super) const NAMED: &[(&str, Point)] = &[
     ("registerRpc", Point::Rpc),
     ("registerRtBefore", Point::RealtimeBefore),
     ("registerRtAfter", Point::RealtimeAfter),

@@ -25,6 +25,7 @@ mod read;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod types;
 mod write;
 
 use std::{

@@ -1,0 +1,1077 @@
+// The functions that modules of this server can call and register, for TypeScript.
+// Written by the server: `guildhall types`.
+
+declare namespace nkruntime {
+    /** What a function knows about its call. What is not known is left out. */
+    interface Context {
+        /** The variables of `runtime.env`. */
+        env: { [key: string]: string };
+        /** For what the function is called: `rpc`, `before`, `after` and so on; not set in `InitModule`. */
+        executionMode: string;
+        /** The name of the server. */
+        node: string;
+        /** The version of the server. */
+        version: string;
+        /** The headers of an RPC over HTTP, by canonical name. */
+        headers?: { [key: string]: string[] };
+        /** The query of an RPC over HTTP. */
+        queryParams?: { [key: string]: string[] };
+        userId?: string;
+        username?: string;
+        /** The variables of the session. */
+        vars?: { [key: string]: string };
+        /** When the session token ends, Unix seconds. */
+        userSessionExp?: number;
+        sessionId?: string;
+        /** The language of the client, as a BCP 47 tag. */
+        lang?: string;
+        clientIp?: string;
+        clientPort?: string;
+        traceId?: string;
+        /** In match handlers. */
+        matchId?: string;
+        /** In match handlers. */
+        matchNode?: string;
+        /** In match handlers. */
+        matchLabel?: string;
+        /** In match handlers: turns in a second. */
+        matchTickRate?: number;
+    }
+
+    /** Bytes that a function takes; text stands for its UTF-8. */
+    type Bytes = ArrayBuffer | Uint8Array | string;
+
+    /** Variables of a session. */
+    type SessionVars = { [key: string]: string };
+
+    /** Writes lines to the server's log, with Go's format verbs (`%s`, `%d`, `%v`, `%q`, …). */
+    interface Logger {
+        debug(format: string, ...args: any[]): void;
+        info(format: string, ...args: any[]): void;
+        warn(format: string, ...args: any[]): void;
+        error(format: string, ...args: any[]): void;
+        /** A logger whose lines carry this field as well. */
+        withField(key: string, value: string): Logger;
+        /** A logger whose lines carry these fields as well. */
+        withFields(pairs: { [key: string]: any }): Logger;
+        /** The fields that lines of this logger carry. */
+        getFields(): { [key: string]: any };
+    }
+
+    /** The codes of errors. */
+    const enum Codes {
+        OK = 0,
+        CANCELED = 1,
+        UNKNOWN = 2,
+        INVALID_ARGUMENT = 3,
+        DEADLINE_EXCEEDED = 4,
+        NOT_FOUND = 5,
+        ALREADY_EXISTS = 6,
+        PERMISSION_DENIED = 7,
+        RESOURCE_EXHAUSTED = 8,
+        FAILED_PRECONDITION = 9,
+        ABORTED = 10,
+        OUT_OF_RANGE = 11,
+        UNIMPLEMENTED = 12,
+        INTERNAL = 13,
+        UNAVAILABLE = 14,
+        DATA_LOSS = 15,
+        UNAUTHENTICATED = 16,
+    }
+
+    /** What a function throws to answer the client with this code and message. */
+    type Error = { message: string; code: Codes };
+
+    /** A script's entry point: called once while modules are loaded. */
+    interface InitModule {
+        (ctx: Context, logger: Logger, nk: Nakama, initializer: Initializer): void;
+    }
+
+    /** Answers an RPC with text or nothing. */
+    interface RpcFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, payload: string): string | void | null;
+    }
+
+    /** Runs before a request: gives it back, changed or not, or nothing to refuse it. */
+    interface BeforeHookFunction<T> {
+        (ctx: Context, logger: Logger, nk: Nakama, data: T): T | void | null;
+    }
+
+    /** Runs after a request, with what the client gets and what it sent. */
+    interface AfterHookFunction<T, K> {
+        (ctx: Context, logger: Logger, nk: Nakama, data: T, request: K): void;
+    }
+
+    /** A realtime message, under its name. */
+    type Envelope = { [message: string]: any };
+
+    /** Runs before a realtime message: gives it back, changed or not, or nothing to refuse it. */
+    interface RtBeforeHookFunction<T extends Envelope> {
+        (ctx: Context, logger: Logger, nk: Nakama, envelope: T): T | void | null;
+    }
+
+    /** Runs after a realtime message, with the answer, if there is one, and the message. */
+    interface RtAfterHookFunction<T extends Envelope> {
+        (ctx: Context, logger: Logger, nk: Nakama, output: T | null, input: T): void;
+    }
+
+    /** Runs when the server is about to stop. */
+    interface ShutdownFunction {
+        (ctx: Context, logger: Logger, nk: Nakama): void;
+    }
+
+    /** Runs when the matchmaker has found players for each other: the id of a match that it made for
+     * them, or nothing to leave them a relayed one. */
+    interface MatchmakerMatchedFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, matches: MatchmakerResult[]): string | void | null;
+    }
+
+    /** Runs when a tournament has ended; times in Unix seconds. */
+    interface TournamentEndFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, tournament: Tournament, end: number, reset: number): void;
+    }
+
+    /** Runs when a tournament begins anew; times in Unix seconds. */
+    interface TournamentResetFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, tournament: Tournament, end: number, reset: number): void;
+    }
+
+    /** Runs when a leaderboard begins anew; times in Unix seconds. */
+    interface LeaderboardResetFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, leaderboard: Leaderboard, reset: number): void;
+    }
+
+    /** Runs when Apple tells of a purchase. */
+    interface PurchaseNotificationAppleFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, purchase: ValidatedPurchase, providerPayload: string): void;
+    }
+
+    /** Runs when Apple tells of a subscription. */
+    interface SubscriptionNotificationAppleFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, subscription: ValidatedSubscription, providerPayload: string): void;
+    }
+
+    /** Runs when Google tells of a purchase. */
+    interface PurchaseNotificationGoogleFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, purchase: ValidatedPurchase, providerPayload: string): void;
+    }
+
+    /** Runs when Google tells of a subscription. */
+    interface SubscriptionNotificationGoogleFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, subscription: ValidatedSubscription, providerPayload: string): void;
+    }
+
+    /** Whether a storage object belongs into an index. */
+    interface StorageIndexFilterFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, write: StorageWriteRequest): boolean;
+    }
+
+    /** A user in a stream, with the session that is there. */
+    interface Presence {
+        userId: string;
+        sessionId: string;
+        username: string;
+        node: string;
+        status?: string;
+        hidden?: boolean;
+        persistence?: boolean;
+        reason?: number;
+    }
+
+    /** A player that the matchmaker has found others for. */
+    interface MatchmakerResult {
+        presence: Presence;
+        properties: { [key: string]: any };
+        partyId?: string;
+    }
+
+    /** What a player sent to a match. */
+    interface MatchMessage {
+        sender: Presence;
+        persistence: boolean;
+        status: string;
+        opCode: number;
+        data: ArrayBuffer;
+        reliable: boolean;
+        /** When the server received it, Unix milliseconds. */
+        receiveTimeMs: number;
+    }
+
+    /** What a match keeps from turn to turn. */
+    interface MatchState {
+        [key: string]: any;
+    }
+
+    /** What a match sends to its players. */
+    interface MatchDispatcher {
+        /** Sends at once: to all, or to these presences. */
+        broadcastMessage(opCode: number, data?: ArrayBuffer | string | null, presences?: Presence[] | null, sender?: Presence | null, reliable?: boolean | null): void;
+        /** Sends at the end of the turn: to all, or to these presences. */
+        broadcastMessageDeferred(opCode: number, data?: ArrayBuffer | string | null, presences?: Presence[] | null, sender?: Presence | null, reliable?: boolean | null): void;
+        /** Removes these presences from the match. */
+        matchKick(presences: Presence[]): void;
+        /** Changes the label by which the match is listed. */
+        matchLabelUpdate(label: string): void;
+    }
+
+    /** The functions of a match, all of them required. One that gives nothing back ends the match. */
+    interface MatchHandler<State = MatchState> {
+        matchInit: MatchInitFunction<State>;
+        matchJoinAttempt: MatchJoinAttemptFunction<State>;
+        matchJoin: MatchJoinFunction<State>;
+        matchLeave: MatchLeaveFunction<State>;
+        matchLoop: MatchLoopFunction<State>;
+        matchTerminate: MatchTerminateFunction<State>;
+        matchSignal: MatchSignalFunction<State>;
+    }
+
+    /** Makes the state of a match; `params` are those of `nk.matchCreate`. */
+    interface MatchInitFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, params: { [key: string]: any }): { state: State; tickRate: number; label: string };
+    }
+
+    /** Decides whether a player may join. */
+    interface MatchJoinAttemptFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, presence: Presence, metadata: { [key: string]: any }): { state: State; accept: boolean; rejectMessage?: string } | null;
+    }
+
+    /** Runs when players have joined. */
+    interface MatchJoinFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, presences: Presence[]): { state: State } | null;
+    }
+
+    /** Runs when players have left. */
+    interface MatchLeaveFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, presences: Presence[]): { state: State } | null;
+    }
+
+    /** Runs once a turn, with what has come in since the last. */
+    interface MatchLoopFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, messages: MatchMessage[]): { state: State } | null;
+    }
+
+    /** Runs when the server is about to stop, this many seconds later. */
+    interface MatchTerminateFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, graceSeconds: number): { state: State } | null;
+    }
+
+    /** Answers `nk.matchSignal`. */
+    interface MatchSignalFunction<State = MatchState> {
+        (ctx: Context, logger: Logger, nk: Nakama, dispatcher: MatchDispatcher, tick: number, state: State, data: string): { state: State; data?: string } | null;
+    }
+
+    /** The functions of the server. */
+    interface Nakama {
+        accountDeleteId(userId: string, recorded?: boolean | null): void;
+        accountGetId(userId: string): Account;
+        /**
+         * In JavaScript the metadata comes last. An empty text unsets a field in JavaScript and
+         * leaves it elsewhere, as in the reference.
+         */
+        accountUpdateId(userId: string, username?: string | null, displayName?: string | null, timezone?: string | null, location?: string | null, langTag?: string | null, avatarUrl?: string | null, metadata?: { [key: string]: any } | null): void;
+        accountsGetId(userIds?: string[] | null, deviceIds?: string[] | null): Account[];
+        aes128Decrypt(input: Bytes, key: Bytes): string;
+        aes128Encrypt(input: Bytes, key: Bytes): string;
+        aes256Decrypt(input: Bytes, key: Bytes): string;
+        aes256Encrypt(input: Bytes, key: Bytes): string;
+        authenticateCustom(id: string, username?: string | null, create?: boolean | null): AuthResult;
+        authenticateDevice(id: string, username?: string | null, create?: boolean | null): AuthResult;
+        /** By username and password where the e-mail is left out. */
+        authenticateEmail(email: string | null | undefined, password: string, username?: string | null, create?: boolean | null): AuthResult;
+        /**
+         * A session token for any user, without looking the user up; `exp` in Unix seconds. Lua
+         * must name the user or give an empty name, as in the reference.
+         */
+        authenticateTokenGenerate(userId: string, username?: string | null, exp?: number | null, vars?: { [key: string]: string } | null): TokenGenerateResult;
+        base16Decode(input: string): ArrayBuffer;
+        base16Encode(input: Bytes): string;
+        /** With `padding` (the default) what lacks of it is added. */
+        base64Decode(input: string, padding?: boolean | null): ArrayBuffer;
+        base64Encode(input: Bytes, padding?: boolean | null): string;
+        /**
+         * Without `padding` what lacks of it is added. The default is without in Lua and with in
+         * JavaScript.
+         */
+        base64UrlDecode(input: string, padding?: boolean | null): ArrayBuffer;
+        base64UrlEncode(input: Bytes, padding?: boolean | null): string;
+        /** What is no hash fits nothing. */
+        bcryptCompare(hash: Bytes, plaintext: Bytes): boolean;
+        /** At cost 13, as the reference, on the threads for passwords. */
+        bcryptHash(input: Bytes): string;
+        /** Bytes as text, where they are UTF-8. */
+        binaryToString(data: Bytes): string;
+        /** Unix seconds; Go's zero time where there is none. */
+        cronNext(expression: string, timestamp: number): number;
+        /** Unix seconds; Go's zero time where there is none. */
+        cronPrev(expression: string, timestamp: number): number;
+        /**
+         * The time in Unix seconds. In Lua the properties may be left out and the event has no
+         * time unless it is given; in JavaScript the time is now.
+         */
+        event(name: string, properties?: { [key: string]: string } | null, timestamp?: number | null, external?: boolean | null): void;
+        /** Raw bytes. */
+        hmacSha256Hash(input: Bytes, key: Bytes): ArrayBuffer;
+        httpRequest(url: string, method: string, headers?: { [key: string]: string } | null, body?: Bytes | null, timeoutMs?: number | null, insecure?: boolean | null): HttpResponse;
+        jwtGenerate(signingMethod: string, signingKey: string, claims: { [key: string]: any }): string;
+        linkCustom(userId: string, customId: string): void;
+        linkDevice(userId: string, deviceId: string): void;
+        linkEmail(userId: string, email: string, password: string): void;
+        localcacheClear(): void;
+        localcacheDelete(key: string): void;
+        localcacheGet(key: string, defaultValue?: any): any;
+        /** For ever where `ttl_sec` is 0. */
+        localcachePut(key: string, value?: any, ttlSec?: number | null): void;
+        /** Hexadecimal. */
+        md5Hash(input: Bytes): string;
+        metricsCounterAdd(name: string, tags: { [key: string]: string } | null | undefined, delta: number): void;
+        metricsGaugeSet(name: string, tags: { [key: string]: string } | null | undefined, value: number): void;
+        /** A time in nanoseconds; a negative one is none. */
+        metricsTimerRecord(name: string, tags: { [key: string]: string } | null | undefined, value: number): void;
+        /** Sends a notification to one user. */
+        notificationSend(userId: string, subject: string, content: any, code: number, sender?: string | null, persistent?: boolean | null): void;
+        /** Sends a notification to everybody. Persistent ones are written in the background. */
+        notificationSendAll(subject: string, content: any, code: number, persistent?: boolean | null): void;
+        /** Deletes notifications of users. */
+        notificationsDelete(notifications: NotificationDeleteRequest[]): void;
+        /** Deletes notifications by their ids. */
+        notificationsDeleteId(notificationIds: string[], userId?: string | null): void;
+        /** The notifications with these ids. */
+        notificationsGetId(notificationIds: string[], userId?: string | null): NotificationById[];
+        /** A page of a user's notifications, the oldest first. */
+        notificationsList(userId: string, limit?: number | null, cursor?: string | null): NotificationsList;
+        /** Sends notifications, all of them or none. */
+        notificationsSend(notifications: NotificationRequest[]): void;
+        /** Changes notifications, all of them or none. */
+        notificationsUpdate(updates: NotificationUpdate[]): void;
+        /** A PKCS #1 v1.5 signature by a PEM key of form PKCS #1. */
+        rsaSha256Hash(input: Bytes, key: string): string;
+        /** 1 to 1,000 bytes. */
+        secureRandomBytes(count: number): ArrayBuffer;
+        /** Ends the sessions of the tokens given, or all of the user's if none is. */
+        sessionLogout(userId: string, token?: string | null, refreshToken?: string | null): void;
+        /** Hexadecimal. */
+        sha256Hash(input: Bytes): string;
+        /** How many rows the statement touched. */
+        sqlExec(query: string, parameters?: any[] | null): SqlExecResult;
+        /** The rows, each a map from column to value. */
+        sqlQuery(query: string, parameters?: any[] | null): { [key: string]: any }[];
+        storageDelete(objectIds: StorageDeleteRequest[]): void;
+        /**
+         * A page of a collection, of all owners or of one, by read permission, key and owner.
+         * With `caller_id` only what that user may read.
+         */
+        storageList(userId?: string | null, collection?: string | null, limit?: number | null, cursor?: string | null, callerId?: string | null): StorageObjectList;
+        /**
+         * In JavaScript collection and key may be left out, which finds nothing, as in the
+         * reference.
+         */
+        storageRead(objectIds: StorageReadRequest[]): StorageObject[];
+        storageWrite(objects: StorageWriteRequest[]): StorageWriteAck[];
+        /** Text as its UTF-8 bytes. */
+        stringToBinary(str: string): ArrayBuffer;
+        unlinkCustom(userId: string, customId?: string | null): void;
+        unlinkDevice(userId: string, deviceId: string): void;
+        unlinkEmail(userId: string, email?: string | null): void;
+        usersBanId(userIds: string[]): void;
+        /** An empty list is refused, as in the reference. */
+        usersGetId(userIds?: string[] | null, facebookIds?: string[] | null): User[];
+        usersGetRandom(count?: number | null): User[];
+        /** An empty list gives one in Lua and is refused in JavaScript, as in the reference. */
+        usersGetUsername(usernames: string[]): User[];
+        usersUnbanId(userIds: string[]): void;
+        uuidv4(): string;
+    }
+
+    /** Registers functions; `InitModule` is given it. */
+    interface Initializer {
+        registerRpc(id: string, fn: RpcFunction): void;
+        registerRtBefore<T extends Envelope>(id: RtHookMessage, fn: RtBeforeHookFunction<T>): void;
+        registerRtAfter<T extends Envelope>(id: RtHookMessage, fn: RtAfterHookFunction<T>): void;
+        registerStorageIndexFilter(indexName: string, fn: StorageIndexFilterFunction): void;
+        registerMatchmakerMatched(fn: MatchmakerMatchedFunction): void;
+        registerTournamentEnd(fn: TournamentEndFunction): void;
+        registerTournamentReset(fn: TournamentResetFunction): void;
+        registerLeaderboardReset(fn: LeaderboardResetFunction): void;
+        registerPurchaseNotificationApple(fn: PurchaseNotificationAppleFunction): void;
+        registerSubscriptionNotificationApple(fn: SubscriptionNotificationAppleFunction): void;
+        registerPurchaseNotificationGoogle(fn: PurchaseNotificationGoogleFunction): void;
+        registerSubscriptionNotificationGoogle(fn: SubscriptionNotificationGoogleFunction): void;
+        registerShutdown(fn: ShutdownFunction): void;
+        registerMatch<State = MatchState>(name: string, handlers: MatchHandler<State>): void;
+        registerStorageIndex(indexName: string, collection: string, key: string | null | undefined, fields: string[], sortableFields: string[] | null | undefined, maxEntries: number, indexOnly?: boolean | null): void;
+        getConfig(): Config;
+        registerBeforeAddFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterAddFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAddGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterAddGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateApple(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateCustom(fn: BeforeHookFunction<AuthenticateCustomRequest>): void;
+        registerAfterAuthenticateCustom(fn: AfterHookFunction<Session, AuthenticateCustomRequest>): void;
+        registerBeforeAuthenticateDevice(fn: BeforeHookFunction<AuthenticateDeviceRequest>): void;
+        registerAfterAuthenticateDevice(fn: AfterHookFunction<Session, AuthenticateDeviceRequest>): void;
+        registerBeforeAuthenticateEmail(fn: BeforeHookFunction<AuthenticateEmailRequest>): void;
+        registerAfterAuthenticateEmail(fn: AfterHookFunction<Session, AuthenticateEmailRequest>): void;
+        registerBeforeAuthenticateFacebook(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateFacebook(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateFacebookInstantGame(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateGameCenter(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateGameCenter(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateGoogle(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateSteam(fn: BeforeHookFunction<any>): void;
+        registerAfterAuthenticateSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeBanGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterBanGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeBlockFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterBlockFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeCreateGroup(fn: BeforeHookFunction<any>): void;
+        registerAfterCreateGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteAccount(fn: BeforeHookFunction<void>): void;
+        registerAfterDeleteAccount(fn: AfterHookFunction<void, void>): void;
+        registerBeforeDeleteFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterDeleteFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteGroup(fn: BeforeHookFunction<any>): void;
+        registerAfterDeleteGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
+        registerAfterDeleteLeaderboardRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteNotifications(fn: BeforeHookFunction<DeleteNotificationsRequest>): void;
+        registerAfterDeleteNotifications(fn: AfterHookFunction<void, DeleteNotificationsRequest>): void;
+        registerBeforeDeleteStorageObjects(fn: BeforeHookFunction<DeleteStorageObjectsRequest>): void;
+        registerAfterDeleteStorageObjects(fn: AfterHookFunction<void, DeleteStorageObjectsRequest>): void;
+        registerBeforeDeleteTournamentRecord(fn: BeforeHookFunction<any>): void;
+        registerAfterDeleteTournamentRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDemoteGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterDemoteGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeEvent(fn: BeforeHookFunction<Event>): void;
+        registerAfterEvent(fn: AfterHookFunction<void, Event>): void;
+        registerBeforeGetAccount(fn: BeforeHookFunction<void>): void;
+        registerAfterGetAccount(fn: AfterHookFunction<ApiAccount, void>): void;
+        registerBeforeGetMatchmakerStats(fn: BeforeHookFunction<any>): void;
+        registerAfterGetMatchmakerStats(fn: AfterHookFunction<any, any>): void;
+        registerBeforeGetSubscription(fn: BeforeHookFunction<any>): void;
+        registerAfterGetSubscription(fn: AfterHookFunction<any, any>): void;
+        registerBeforeGetUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterGetUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeImportFacebookFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterImportFacebookFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeImportSteamFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterImportSteamFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeJoinGroup(fn: BeforeHookFunction<any>): void;
+        registerAfterJoinGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeJoinTournament(fn: BeforeHookFunction<any>): void;
+        registerAfterJoinTournament(fn: AfterHookFunction<any, any>): void;
+        registerBeforeKickGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterKickGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLeaveGroup(fn: BeforeHookFunction<any>): void;
+        registerAfterLeaveGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkApple(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkCustom(fn: BeforeHookFunction<AccountCustom>): void;
+        registerAfterLinkCustom(fn: AfterHookFunction<void, AccountCustom>): void;
+        registerBeforeLinkDevice(fn: BeforeHookFunction<AccountDevice>): void;
+        registerAfterLinkDevice(fn: AfterHookFunction<void, AccountDevice>): void;
+        registerBeforeLinkEmail(fn: BeforeHookFunction<AccountEmail>): void;
+        registerAfterLinkEmail(fn: AfterHookFunction<void, AccountEmail>): void;
+        registerBeforeLinkFacebook(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkFacebook(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkFacebookInstantGame(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkGameCenter(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkGameCenter(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkGoogle(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkSteam(fn: BeforeHookFunction<any>): void;
+        registerAfterLinkSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListChannelMessages(fn: BeforeHookFunction<any>): void;
+        registerAfterListChannelMessages(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterListFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListFriendsOfFriends(fn: BeforeHookFunction<any>): void;
+        registerAfterListFriendsOfFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterListGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListGroups(fn: BeforeHookFunction<any>): void;
+        registerAfterListGroups(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListLeaderboardRecords(fn: BeforeHookFunction<any>): void;
+        registerAfterListLeaderboardRecords(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListLeaderboardRecordsAroundOwner(fn: BeforeHookFunction<any>): void;
+        registerAfterListLeaderboardRecordsAroundOwner(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListMatches(fn: BeforeHookFunction<any>): void;
+        registerAfterListMatches(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListNotifications(fn: BeforeHookFunction<ListNotificationsRequest>): void;
+        registerAfterListNotifications(fn: AfterHookFunction<NotificationList, ListNotificationsRequest>): void;
+        registerBeforeListParties(fn: BeforeHookFunction<any>): void;
+        registerAfterListParties(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListStorageObjects(fn: BeforeHookFunction<ListStorageObjectsRequest>): void;
+        registerAfterListStorageObjects(fn: AfterHookFunction<ApiStorageObjectList, ListStorageObjectsRequest>): void;
+        registerBeforeListSubscriptions(fn: BeforeHookFunction<any>): void;
+        registerAfterListSubscriptions(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListTournamentRecords(fn: BeforeHookFunction<any>): void;
+        registerAfterListTournamentRecords(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListTournamentRecordsAroundOwner(fn: BeforeHookFunction<any>): void;
+        registerAfterListTournamentRecordsAroundOwner(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListTournaments(fn: BeforeHookFunction<any>): void;
+        registerAfterListTournaments(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListUserGroups(fn: BeforeHookFunction<any>): void;
+        registerAfterListUserGroups(fn: AfterHookFunction<any, any>): void;
+        registerBeforePromoteGroupUsers(fn: BeforeHookFunction<any>): void;
+        registerAfterPromoteGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeReadStorageObjects(fn: BeforeHookFunction<ReadStorageObjectsRequest>): void;
+        registerAfterReadStorageObjects(fn: AfterHookFunction<StorageObjects, ReadStorageObjectsRequest>): void;
+        registerBeforeSessionLogout(fn: BeforeHookFunction<SessionLogoutRequest>): void;
+        registerAfterSessionLogout(fn: AfterHookFunction<void, SessionLogoutRequest>): void;
+        registerBeforeSessionRefresh(fn: BeforeHookFunction<SessionRefreshRequest>): void;
+        registerAfterSessionRefresh(fn: AfterHookFunction<Session, SessionRefreshRequest>): void;
+        registerBeforeUnlinkApple(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkCustom(fn: BeforeHookFunction<AccountCustom>): void;
+        registerAfterUnlinkCustom(fn: AfterHookFunction<void, AccountCustom>): void;
+        registerBeforeUnlinkDevice(fn: BeforeHookFunction<AccountDevice>): void;
+        registerAfterUnlinkDevice(fn: AfterHookFunction<void, AccountDevice>): void;
+        registerBeforeUnlinkEmail(fn: BeforeHookFunction<AccountEmail>): void;
+        registerAfterUnlinkEmail(fn: AfterHookFunction<void, AccountEmail>): void;
+        registerBeforeUnlinkFacebook(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkFacebook(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkFacebookInstantGame(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkGameCenter(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkGameCenter(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkGoogle(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkSteam(fn: BeforeHookFunction<any>): void;
+        registerAfterUnlinkSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUpdateAccount(fn: BeforeHookFunction<UpdateAccountRequest>): void;
+        registerAfterUpdateAccount(fn: AfterHookFunction<void, UpdateAccountRequest>): void;
+        registerBeforeUpdateGroup(fn: BeforeHookFunction<any>): void;
+        registerAfterUpdateGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseApple(fn: BeforeHookFunction<any>): void;
+        registerAfterValidatePurchaseApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseFacebookInstant(fn: BeforeHookFunction<any>): void;
+        registerAfterValidatePurchaseFacebookInstant(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseGoogle(fn: BeforeHookFunction<any>): void;
+        registerAfterValidatePurchaseGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseHuawei(fn: BeforeHookFunction<any>): void;
+        registerAfterValidatePurchaseHuawei(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseSamsung(fn: BeforeHookFunction<any>): void;
+        registerAfterValidatePurchaseSamsung(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidateSubscriptionApple(fn: BeforeHookFunction<any>): void;
+        registerAfterValidateSubscriptionApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidateSubscriptionGoogle(fn: BeforeHookFunction<any>): void;
+        registerAfterValidateSubscriptionGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeWriteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
+        registerAfterWriteLeaderboardRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeWriteStorageObjects(fn: BeforeHookFunction<WriteStorageObjectsRequest>): void;
+        registerAfterWriteStorageObjects(fn: AfterHookFunction<StorageObjectAcks, WriteStorageObjectsRequest>): void;
+        registerBeforeWriteTournamentRecord(fn: BeforeHookFunction<any>): void;
+        registerAfterWriteTournamentRecord(fn: AfterHookFunction<any, any>): void;
+    }
+
+    /** The realtime messages that have hooks. */
+    type RtHookMessage = 'ChannelJoin' | 'ChannelLeave' | 'ChannelMessageRemove' | 'ChannelMessageSend' | 'ChannelMessageUpdate' | 'MatchCreate' | 'MatchDataSend' | 'MatchJoin' | 'MatchLeave' | 'MatchmakerAdd' | 'MatchmakerRemove' | 'PartyAccept' | 'PartyClose' | 'PartyCreate' | 'PartyDataSend' | 'PartyJoin' | 'PartyJoinRequestList' | 'PartyLeave' | 'PartyMatchmakerAdd' | 'PartyMatchmakerRemove' | 'PartyPromote' | 'PartyRemove' | 'PartyUpdate' | 'Ping' | 'Pong' | 'StatusFollow' | 'StatusUnfollow' | 'StatusUpdate';
+
+    /** An account as modules get it: the user below `user`, in Lua beside it as well. */
+    interface Account {
+        user: User;
+        wallet: { [key: string]: any };
+        email?: string;
+        customId?: string;
+        devices?: {
+            id: string;
+        }[];
+        /** Unix seconds. */
+        verifyTime?: number;
+        /** When the account was banned, Unix seconds. */
+        disableTime?: number;
+    }
+
+    /** Message `nakama.api.AccountCustom`. */
+    interface AccountCustom {
+        id?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountDevice`. */
+    interface AccountDevice {
+        id?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountEmail`. */
+    interface AccountEmail {
+        email?: string;
+        password?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.Account`. */
+    interface ApiAccount {
+        user?: ApiUser | null;
+        wallet?: string;
+        email?: string;
+        devices?: AccountDevice[];
+        customId?: string;
+        verifyTime?: string | null;
+        disableTime?: string | null;
+    }
+
+    /** Message `nakama.api.Notification`. */
+    interface ApiNotification {
+        id?: string;
+        subject?: string;
+        content?: string;
+        code?: number;
+        senderId?: string;
+        createTime?: string | null;
+        persistent?: boolean;
+    }
+
+    /** Message `nakama.api.StorageObject`. */
+    interface ApiStorageObject {
+        collection?: string;
+        key?: string;
+        userId?: string;
+        value?: string;
+        version?: string;
+        permissionRead?: number;
+        permissionWrite?: number;
+        createTime?: string | null;
+        updateTime?: string | null;
+    }
+
+    /** Message `nakama.api.StorageObjectList`. */
+    interface ApiStorageObjectList {
+        objects?: ApiStorageObject[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.User`. */
+    interface ApiUser {
+        id?: string;
+        username?: string;
+        displayName?: string;
+        avatarUrl?: string;
+        langTag?: string;
+        location?: string;
+        timezone?: string;
+        metadata?: string;
+        facebookId?: string;
+        googleId?: string;
+        gamecenterId?: string;
+        steamId?: string;
+        online?: boolean;
+        edgeCount?: number;
+        createTime?: string | null;
+        updateTime?: string | null;
+        facebookInstantGameId?: string;
+        appleId?: string;
+    }
+
+    /** An account, as modules get it. */
+    interface AuthResult {
+        userId: string;
+        username: string;
+        created: boolean;
+    }
+
+    /** Message `nakama.api.AuthenticateCustomRequest`. */
+    interface AuthenticateCustomRequest {
+        account?: AccountCustom | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateDeviceRequest`. */
+    interface AuthenticateDeviceRequest {
+        account?: AccountDevice | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateEmailRequest`. */
+    interface AuthenticateEmailRequest {
+        account?: AccountEmail | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.DeleteNotificationsRequest`. */
+    interface DeleteNotificationsRequest {
+        ids?: string[];
+    }
+
+    /** Message `nakama.api.DeleteStorageObjectId`. */
+    interface DeleteStorageObjectId {
+        collection?: string;
+        key?: string;
+        version?: string;
+    }
+
+    /** Message `nakama.api.DeleteStorageObjectsRequest`. */
+    interface DeleteStorageObjectsRequest {
+        objectIds?: DeleteStorageObjectId[];
+    }
+
+    /** Message `nakama.api.Event`. */
+    interface Event {
+        name?: string;
+        properties?: { [key: string]: string };
+        timestamp?: string | null;
+        external?: boolean;
+    }
+
+    /** What came back. */
+    interface HttpResponse {
+        code: number;
+        headers: { [key: string]: string[] };
+        body: string;
+    }
+
+    /** Message `nakama.api.ListNotificationsRequest`. */
+    interface ListNotificationsRequest {
+        limit?: number | null;
+        cacheableCursor?: string;
+    }
+
+    /** Message `nakama.api.ListStorageObjectsRequest`. */
+    interface ListStorageObjectsRequest {
+        userId?: string;
+        collection?: string;
+        limit?: number | null;
+        cursor?: string;
+    }
+
+    /** A notification in a list. The names are so in every language, as in the reference. */
+    interface Notification {
+        id: string;
+        subject: string;
+        /** JSON text of an object. */
+        content: string;
+        code: number;
+        /** Who sent it; empty for the system. */
+        senderId: string;
+        persistent: boolean;
+        /** Unix seconds. */
+        createTime: number;
+    }
+
+    /** A notification that was asked for by id. */
+    interface NotificationById {
+        /** Not in Lua. */
+        id?: string;
+        userId: string;
+        subject: string;
+        persistent: boolean;
+        content: any;
+        code: number;
+        /** Who sent it, empty for the system. In JavaScript and native. */
+        sender?: string;
+        /** Who sent it, left out for the system. In Lua. */
+        senderId?: string;
+        /** Unix seconds. */
+        createTime: number;
+    }
+
+    /** A notification that a module deletes. */
+    interface NotificationDeleteRequest {
+        /** Whose; the system user's if not given, which has none. */
+        userId?: string | null;
+        /** Which. */
+        notificationId: string;
+    }
+
+    /** Message `nakama.api.NotificationList`. */
+    interface NotificationList {
+        notifications?: ApiNotification[];
+        cacheableCursor?: string;
+    }
+
+    /** A notification that a module sends. */
+    interface NotificationRequest {
+        /** Who gets it. */
+        userId: string;
+        /** What it is about; not empty. */
+        subject: string;
+        /** An object. */
+        content: any;
+        /** Above 0; in JavaScript and native also between -2000 and -1000. */
+        code: number;
+        /** Who sends it; the system if not given. */
+        senderId?: string | null;
+        /** Whether it is kept until it is deleted. */
+        persistent?: boolean | null;
+    }
+
+    /** What a module changes of a notification; what is not given stays. */
+    interface NotificationUpdate {
+        /** Which. */
+        id: string;
+        /** An object. */
+        content?: any;
+        /** Not empty. */
+        subject?: string | null;
+        /** Who sent it. */
+        sender?: string | null;
+    }
+
+    /** A page of notifications. */
+    interface NotificationsList {
+        notifications: Notification[];
+        /** Where to go on, if there is more. */
+        cursor: string | null;
+    }
+
+    /** Message `nakama.api.ReadStorageObjectId`. */
+    interface ReadStorageObjectId {
+        collection?: string;
+        key?: string;
+        userId?: string;
+    }
+
+    /** Message `nakama.api.ReadStorageObjectsRequest`. */
+    interface ReadStorageObjectsRequest {
+        objectIds?: ReadStorageObjectId[];
+    }
+
+    /** Message `nakama.api.Session`. */
+    interface Session {
+        created?: boolean;
+        token?: string;
+        refreshToken?: string;
+    }
+
+    /** Message `nakama.api.SessionLogoutRequest`. */
+    interface SessionLogoutRequest {
+        token?: string;
+        refreshToken?: string;
+    }
+
+    /** Message `nakama.api.SessionRefreshRequest`. */
+    interface SessionRefreshRequest {
+        token?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** How many rows a statement touched. */
+    interface SqlExecResult {
+        rowsAffected: number;
+    }
+
+    /** An object that a module deletes. */
+    interface StorageDeleteRequest {
+        collection: string;
+        key: string;
+        userId?: string | null;
+        version?: string | null;
+    }
+
+    /** An object, as modules get it; times in Unix seconds. */
+    interface StorageObject {
+        key: string;
+        collection: string;
+        userId: string;
+        version: string;
+        permissionRead: number;
+        permissionWrite: number;
+        createTime: number;
+        updateTime: number;
+        value: { [key: string]: any };
+    }
+
+    /** Message `nakama.api.StorageObjectAck`. */
+    interface StorageObjectAck {
+        collection?: string;
+        key?: string;
+        version?: string;
+        userId?: string;
+        createTime?: string | null;
+        updateTime?: string | null;
+    }
+
+    /** Message `nakama.api.StorageObjectAcks`. */
+    interface StorageObjectAcks {
+        acks?: StorageObjectAck[];
+    }
+
+    /** A page of objects. */
+    interface StorageObjectList {
+        objects: StorageObject[];
+        /** Where the next page begins, if there is one. */
+        cursor: string | null;
+    }
+
+    /** Message `nakama.api.StorageObjects`. */
+    interface StorageObjects {
+        objects?: ApiStorageObject[];
+    }
+
+    /** An object that a module asks for. */
+    interface StorageReadRequest {
+        collection?: string | null;
+        key?: string | null;
+        userId?: string | null;
+    }
+
+    /** A written object, as modules get it. */
+    interface StorageWriteAck {
+        key: string;
+        collection: string;
+        userId: string;
+        version: string;
+    }
+
+    /** An object that a module writes. Any permission that the database takes is taken. */
+    interface StorageWriteRequest {
+        collection: string;
+        key: string;
+        userId?: string | null;
+        value: { [key: string]: any };
+        version?: string | null;
+        permissionRead?: number | null;
+        permissionWrite?: number | null;
+    }
+
+    /** A session token and when it ends, Unix seconds. */
+    interface TokenGenerateResult {
+        token: string;
+        exp: number;
+    }
+
+    /** Message `nakama.api.UpdateAccountRequest`. */
+    interface UpdateAccountRequest {
+        username?: string | null;
+        displayName?: string | null;
+        avatarUrl?: string | null;
+        langTag?: string | null;
+        location?: string | null;
+        timezone?: string | null;
+    }
+
+    /**
+     * A user as modules get it: identifiers that are not set are left out, times are Unix
+     * seconds, metadata is a value.
+     */
+    interface User {
+        userId: string;
+        username: string;
+        displayName: string;
+        avatarUrl: string;
+        /** The language, as a BCP 47 tag. */
+        langTag: string;
+        location: string;
+        timezone: string;
+        appleId?: string;
+        facebookId?: string;
+        facebookInstantGameId?: string;
+        googleId?: string;
+        gamecenterId?: string;
+        steamId?: string;
+        online: boolean;
+        /** The number of friends. */
+        edgeCount: number;
+        /** Unix seconds. */
+        createTime: number;
+        /** Unix seconds. */
+        updateTime: number;
+        metadata: { [key: string]: any };
+    }
+
+    /** Message `nakama.api.WriteStorageObject`. */
+    interface WriteStorageObject {
+        collection?: string;
+        key?: string;
+        value?: string;
+        version?: string;
+        permissionRead?: number | null;
+        permissionWrite?: number | null;
+    }
+
+    /** Message `nakama.api.WriteStorageObjectsRequest`. */
+    interface WriteStorageObjectsRequest {
+        objects?: WriteStorageObject[];
+    }
+
+    /** What modules see of the configuration. */
+    interface Config {
+        name: string;
+        shutdown_grace_sec: number;
+        logger: {
+            level: string;
+        };
+        session: {
+            encryption_key: string;
+            token_expiry_sec: number;
+            refresh_encryption_key: string;
+            refresh_token_expiry_sec: number;
+            single_socket: boolean;
+            single_match: boolean;
+            single_party: boolean;
+            single_session: boolean;
+        };
+        socket: {
+            server_key: string;
+            port: number;
+            address: string;
+            protocol: string;
+        };
+        social: {
+            steam: {
+                publisher_key: string;
+                app_id: number;
+            };
+            facebook_instant_game: {
+                app_secret: string;
+            };
+            facebook_limited_login: {
+                app_id: string;
+            };
+            apple: {
+                bundle_id: string;
+            };
+        };
+        runtime: {
+            env: { [key: string]: string };
+            http_key: string;
+        };
+        iap: {
+            apple: {
+                shared_password: string;
+                notifications_endpoint_id: string;
+            };
+            google: {
+                client_email: string;
+                private_key: string;
+                notifications_endpoint_id: string;
+            };
+            huawei: {
+                public_key: string;
+                client_id: string;
+                client_secret: string;
+            };
+            facebook_instant: {
+                app_secret: string;
+            };
+            samsung: {
+                package_name: string;
+            };
+        };
+        google_auth: {
+            credentials_json: string;
+        };
+        satori: {
+            url: string;
+            api_key_name: string;
+            api_key: string;
+            signing_key: string;
+        };
+    }
+
+    type Leaderboard = any;
+
+    type Tournament = any;
+
+    type ValidatedPurchase = any;
+
+    type ValidatedSubscription = any;
+}
