@@ -273,7 +273,9 @@ fn fields(function: &str) -> &'static [&'static str] {
             &["user_id", "username", "created"]
         }
         "authenticate_token_generate" => &["token", "exp"],
+        "channel_messages_list" => &["messages", "next_cursor", "prev_cursor"],
         "http_request" => &["code", "headers", "body"],
+        "notifications_list" => &["notifications", "cursor"],
         "sql_exec" => &["rows_affected"],
         "storage_list" => &["objects", "cursor"],
         other => panic!("name the results of {other}"),

@@ -4,7 +4,8 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{
-        account, authenticate, event, healthcheck, link, notification, session, storage, user,
+        account, authenticate, channel_message, event, healthcheck, link, notification, session,
+        storage, user,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -17,6 +18,7 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<authenticate::AuthenticateCustom>();
     visitor.visit::<authenticate::AuthenticateDevice>();
     visitor.visit::<authenticate::AuthenticateEmail>();
+    visitor.visit::<channel_message::ListChannelMessages>();
     visitor.visit::<event::Event>();
     visitor.visit::<healthcheck::Healthcheck>();
     visitor.visit::<link::LinkCustom>();
@@ -45,6 +47,11 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<authenticate::nk::AuthenticateDevice>(),
     HostFunction::of::<authenticate::nk::AuthenticateEmail>(),
     HostFunction::of::<authenticate::nk::AuthenticateTokenGenerate>(),
+    HostFunction::of::<channel_message::nk::ChannelIdBuild>(),
+    HostFunction::of::<channel_message::nk::ChannelMessageRemove>(),
+    HostFunction::of::<channel_message::nk::ChannelMessageSend>(),
+    HostFunction::of::<channel_message::nk::ChannelMessageUpdate>(),
+    HostFunction::of::<channel_message::nk::ChannelMessagesList>(),
     HostFunction::of::<event::nk::Event>(),
     HostFunction::of::<link::nk::LinkCustom>(),
     HostFunction::of::<link::nk::LinkDevice>(),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Case, fails, gives, runs};
 
+mod channel_message;
 mod notification;
 mod storage;
 
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
         sessions(),
         storage::cases(),
         notification::cases(),
+        channel_message::cases(),
         sql(),
         events(),
         metrics(),

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod authenticate;
+pub mod channel_message;
 pub mod event;
 pub mod healthcheck;
 pub mod link;

@@ -329,7 +329,7 @@ const UPDATE: &str = "
 /// The host functions.
 pub mod nk {
     use schemars::JsonSchema;
-    use serde_json::Value;
+    use serde_json::{Map, Value};
 
     use super::*;
     use crate::{
@@ -364,6 +364,7 @@ pub mod nk {
         /// What it is about; not empty.
         subject: String,
         /// An object.
+        #[schemars(with = "Map<String, Value>")]
         content: Value,
         /// Above 0, or between -2000 and -1000.
         code: i32,
@@ -409,6 +410,7 @@ pub mod nk {
         /// What it is about; not empty.
         subject: String,
         /// An object.
+        #[schemars(with = "Map<String, Value>")]
         content: Value,
         /// Above 0; in JavaScript and native also between -2000 and -1000.
         code: i32,
@@ -465,6 +467,7 @@ pub mod nk {
         /// What it is about; not empty.
         subject: String,
         /// An object.
+        #[schemars(with = "Map<String, Value>")]
         content: Value,
         /// Above 0.
         code: i32,
@@ -510,7 +513,7 @@ pub mod nk {
 
     /// A notification in a list. The names are so in every language, as in the reference.
     #[derive(Debug, Serialize, JsonSchema)]
-    #[schemars(rename = "Notification")]
+    #[schemars(rename = "ApiNotification")]
     #[serde(rename_all = "camelCase")]
     pub struct Listed {
         id: String,
@@ -576,7 +579,7 @@ pub mod nk {
 
     /// A notification that was asked for by id.
     #[derive(Debug, Serialize, JsonSchema)]
-    #[schemars(rename = "NotificationById")]
+    #[schemars(rename = "Notification")]
     pub struct Found {
         /// Not in Lua.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -584,6 +587,7 @@ pub mod nk {
         user_id: Uuid,
         subject: String,
         persistent: bool,
+        #[schemars(with = "Map<String, Value>")]
         content: Value,
         code: i32,
         /// Who sent it, empty for the system. In JavaScript and native.
@@ -687,6 +691,7 @@ pub mod nk {
         id: Uuid,
         /// An object.
         #[serde(default)]
+        #[schemars(with = "Option<Map<String, Value>>")]
         content: Option<Value>,
         /// Not empty.
         #[serde(default)]

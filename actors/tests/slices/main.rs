@@ -1,6 +1,7 @@
 //! The slices against a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod channel_message;
 mod notification;
 mod postgres;
 mod storage;
