@@ -10,6 +10,7 @@ mod first_use;
 mod host_functions;
 mod native;
 mod operator;
+mod permissions;
 mod runaway;
 mod runtimes;
 mod sessions;
