@@ -276,6 +276,8 @@ fn fields(function: &str) -> &'static [&'static str] {
         "channel_messages_list" => &["messages", "next_cursor", "prev_cursor"],
         "http_request" => &["code", "headers", "body"],
         "notifications_list" => &["notifications", "cursor"],
+        "wallet_ledger_list" => &["items", "cursor"],
+        "wallet_update" => &["updated", "previous"],
         "sql_exec" => &["rows_affected"],
         "storage_list" => &["objects", "cursor"],
         other => panic!("name the results of {other}"),

@@ -5,7 +5,7 @@ use crate::{
     host::HostFunction,
     resources::{
         account, authenticate, channel_message, event, healthcheck, link, notification, session,
-        storage, user,
+        storage, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -77,6 +77,10 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<user::nk::UsersGetRandom>(),
     HostFunction::of::<user::nk::UsersGetUsername>(),
     HostFunction::of::<user::nk::UsersUnbanId>(),
+    HostFunction::of::<wallet::nk::WalletLedgerList>(),
+    HostFunction::of::<wallet::nk::WalletLedgerUpdate>(),
+    HostFunction::of::<wallet::nk::WalletUpdate>(),
+    HostFunction::of::<wallet::nk::WalletsUpdate>(),
     HostFunction::of::<cache::LocalcacheGet>(),
     HostFunction::of::<cache::LocalcachePut>(),
     HostFunction::of::<cache::LocalcacheDelete>(),

@@ -8,6 +8,7 @@ use super::{Case, fails, gives, runs};
 mod channel_message;
 mod notification;
 mod storage;
+mod wallet;
 
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 const SYSTEM: &str = "00000000-0000-0000-0000-000000000000";
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         storage::cases(),
         notification::cases(),
         channel_message::cases(),
+        wallet::cases(),
         sql(),
         events(),
         metrics(),

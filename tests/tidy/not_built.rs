@@ -169,9 +169,5 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "unlink_steam",
         "user_groups_list",
         "users_get_friend_status",
-        "wallet_ledger_list",
-        "wallet_ledger_update",
-        "wallet_update",
-        "wallets_update",
     ],
 };

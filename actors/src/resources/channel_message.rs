@@ -563,7 +563,7 @@ pub mod nk {
     use super::*;
     use crate::{
         host::{HostFn, Language, Origin, Returns},
-        resources::{object_text, raised},
+        resources::{object_text, raised, raised_plainly},
     };
 
     const CHANNEL: Status = Status::new(Code::InvalidArgument, "invalid channel id");
@@ -601,16 +601,6 @@ pub mod nk {
     /// Whether the history is to know, where a module does not say.
     fn persists(origin: Origin<'_>, persist: Option<bool>) -> bool {
         persist.unwrap_or(origin.language == Language::JavaScript)
-    }
-
-    /// What a module sees of a failure.
-    fn failed(doing: &str, error: Error) -> Error {
-        match error {
-            Error::Status(status) => {
-                Status::of(status.code, format!("{doing}: {}", status.message)).into()
-            }
-            fault => raised(doing, fault),
-        }
     }
 
     /// What a module learns of a message that it sent, changed or removed. The names are so in
@@ -729,7 +719,8 @@ pub mod nk {
             let channel = Channel::parse(&self.channel_id).ok_or(CHANNEL)?;
             let message = Message::new(channel, Kind::Chat, sender, self.sender_username, content);
             let sent = send(cx, message, persist).await;
-            let sent = sent.map_err(|error| failed("failed to send channel message", error))?;
+            let sent =
+                sent.map_err(|error| raised_plainly("failed to send channel message", error))?;
             Ok(ack(origin, self.channel_id, sent, persist))
         }
     }
@@ -770,7 +761,8 @@ pub mod nk {
                 ..Message::new(channel, Kind::Update, sender, self.sender_username, content)
             };
             let done = update(cx, message, persist).await;
-            let done = done.map_err(|error| failed("failed to update channel message", error))?;
+            let done =
+                done.map_err(|error| raised_plainly("failed to update channel message", error))?;
             Ok(ack(origin, self.channel_id, done, persist))
         }
     }
@@ -807,7 +799,8 @@ pub mod nk {
                 ..Message::new(channel, Kind::Remove, sender, self.sender_username, content)
             };
             let done = remove(cx, message, persist).await;
-            let done = done.map_err(|error| failed("failed to remove channel message", error))?;
+            let done =
+                done.map_err(|error| raised_plainly("failed to remove channel message", error))?;
             Ok(ack(origin, self.channel_id, done, persist))
         }
     }

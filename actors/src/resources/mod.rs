@@ -11,6 +11,7 @@ mod rules;
 pub mod session;
 pub mod storage;
 pub mod user;
+pub mod wallet;
 
 use guildhall_core::{Error, Status, json};
 use serde::{Deserialize, Deserializer};
@@ -34,6 +35,16 @@ fn raised(doing: &str, error: Error) -> Error {
         },
     };
     Status::of(code, format!("{doing}: {cause}")).into()
+}
+
+/// As [`raised`], where the reference has no gRPC error: only the sentence is shown.
+fn raised_plainly(doing: &str, error: Error) -> Error {
+    match error {
+        Error::Status(status) => {
+            Status::of(status.code, format!("{doing}: {}", status.message)).into()
+        }
+        fault => raised(doing, fault),
+    }
 }
 
 /// The JSON text of an object that a module gives; `None` for another value. A Lua table with
@@ -60,4 +71,10 @@ fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid
         None | Some("") => Ok(None),
         Some(text) => Uuid::try_parse(text).map(Some).map_err(serde::de::Error::custom),
     }
+}
+
+/// The id of a user, in the words of functions that say no more of it.
+fn user_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Uuid::try_parse(&text).map_err(|_| serde::de::Error::custom("expects a valid user id"))
 }

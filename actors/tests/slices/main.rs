@@ -5,6 +5,7 @@ mod channel_message;
 mod notification;
 mod postgres;
 mod storage;
+mod wallet;
 
 use std::net::{IpAddr, Ipv4Addr};
 
