@@ -59,6 +59,11 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("healthcheck", "tests/endpoints.rs", "an_event_is_taken_and_the_server_is_healthy"),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),
+    (
+        "storage",
+        "actors/tests/slices/storage.rs",
+        "writes_at_once_are_gathered_and_each_has_its_own_outcome",
+    ),
 ];
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
     passwords::Passwords,
     providers::Providers,
     registry::Published,
+    resources::Batches,
     runtime::{
         events::Events,
         host::{cache::LocalCaches, http::HttpClients},
@@ -31,6 +32,8 @@ pub struct Cx {
     pub io: Handle,
     /// The database.
     pub db: Database,
+    /// Small writes of concurrent calls, gathered into one statement of each kind.
+    pub batches: Batches,
     /// Session tokens and their revocations, which [`Sessions::load`] reads at start.
     pub sessions: Sessions,
     /// The threads that hash and check passwords.
@@ -69,10 +72,12 @@ impl Cx {
         let metrics = Arc::new(Metrics::new(&config));
         let routes = Published::default();
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
+        let batches = Batches::new(&config.batch, &db, &io);
         Ok(Self {
             config,
             io,
             db,
+            batches,
             sessions,
             passwords,
             sign_in,

@@ -5,6 +5,7 @@
 //! [`runtime`] holds the interpreters. The three declarations that everything is built from are
 //! [`endpoint::Endpoint`], [`host::HostFn`] and the lists in [`tables`].
 
+pub mod batch;
 pub mod clock;
 pub mod cx;
 pub mod database;

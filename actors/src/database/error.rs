@@ -72,6 +72,20 @@ impl DbError {
         matches!(self, Self::Unavailable { .. } | Self::Busy(_))
     }
 
+    /// The same failure, for another caller whom it concerns.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Unavailable { reason, maybe_done } => {
+                Self::Unavailable { reason: reason.clone(), maybe_done: *maybe_done }
+            }
+            Self::Busy(size) => Self::Busy(*size),
+            Self::NoRow => Self::NoRow,
+            Self::Statement(_) | Self::Shape(_) => {
+                Self::Unavailable { reason: self.to_string(), maybe_done: true }
+            }
+        }
+    }
+
     /// The database's own message, or ours where it gave none. For game code that ran the
     /// statement itself.
     pub fn message(&self) -> String {

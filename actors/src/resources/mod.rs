@@ -13,15 +13,30 @@ pub mod storage;
 pub mod user;
 pub mod wallet;
 
-use guildhall_core::{Error, Status, json};
+use guildhall_core::{Error, Status, config, json};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::{
-    database::DbError,
+    database::{Database, DbError},
     host::{Language, Origin},
 };
+
+/// The batchers of the resources: small writes of concurrent calls, gathered.
+#[derive(Debug)]
+pub struct Batches {
+    /// Writes of single storage objects.
+    pub storage: storage::Batches,
+}
+
+impl Batches {
+    /// Batchers on `db`.
+    pub fn new(config: &config::Batch, db: &Database, io: &Handle) -> Self {
+        Self { storage: storage::Batches::new(config, db, io) }
+    }
+}
 
 /// What a module sees of a failed host function: what it was doing, then what went wrong, with the
 /// database's own words where it was the database.

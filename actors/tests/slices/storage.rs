@@ -472,3 +472,129 @@ fn of_many_writers_of_one_version_exactly_one_wins() {
         }
     });
 }
+
+#[test]
+fn writes_at_once_are_gathered_and_each_has_its_own_outcome() {
+    let Some(slices) = Slices::start(|config| config.batch.in_flight = 1) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        let ann = new_user(cx, "ann").await;
+        let may_not = Write { write: 0, ..write_of(at("locked", ann), "{}", "") };
+        storage::write(cx, Access::Server, &[may_not]).await.unwrap();
+        put(cx, "known", ann, 1).await;
+        let known = storage::read(cx, Access::Server, &[at("known", ann)]).await.unwrap();
+        let known = known[0].version.as_str();
+
+        let stranger = Uuid::from_u128(9);
+        let mut writes = Vec::new();
+        for n in 0..40 {
+            let fresh = |version: &str| {
+                let key = format!("fresh-{version}-{n}");
+                (write_of(at(&key, ann), r#"{"n":1}"#, version), Ok(()))
+            };
+            writes.extend([fresh(""), fresh("*")]);
+        }
+        let (version, right, failed) = (
+            Err("Storage write rejected - version check failed."),
+            Err("Storage write rejected - permission denied."),
+            Err("Error writing storage objects."),
+        );
+        writes.extend([
+            (write_of(at("locked", ann), "{}", ""), right),
+            (write_of(at("locked", ann), "{}", "wrong"), right),
+            (write_of(at("locked", ann), "{}", "*"), version),
+            (write_of(at("absent", ann), "{}", "wrong"), version),
+            (write_of(at("known", ann), r#"{"n":2}"#, known), Ok(())),
+            (write_of(at("unfit", ann), r#"{"a":"\u0000"}"#, ""), failed),
+            (write_of(at("unfit", ann), r#"{"a":"\u0000"}"#, "*"), failed),
+            (write_of(at("of a stranger", stranger), "{}", ""), failed),
+            (write_of(at(&"k".repeat(129), ann), "{}", ""), failed),
+        ]);
+        let outcomes = join_all(writes.iter().map(async |(write, _)| {
+            storage::write(cx, Access::User(ann), std::slice::from_ref(write)).await
+        }))
+        .await;
+        for ((write, wanted), outcome) in writes.iter().zip(outcomes) {
+            let key = &write.place.key;
+            match outcome {
+                Ok(acks) => {
+                    assert_eq!(*wanted, Ok(()), "{key}");
+                    assert_eq!((&acks[0].key, acks[0].user_id.as_str()), (key, &*ann.to_string()));
+                }
+                Err(error) => assert_eq!(*wanted, Err(error.message()), "{key}"),
+            }
+        }
+        assert_eq!(count(cx, "SELECT count(*) FROM storage WHERE value = '{\"n\": 1}'").await, 80);
+        assert_eq!(count(cx, "SELECT count(*) FROM storage WHERE value = '{\"n\": 2}'").await, 1);
+        assert_eq!(count(cx, "SELECT count(*) FROM storage").await, 82);
+    });
+}
+
+#[test]
+fn single_writes_and_batches_over_the_same_objects_do_not_deadlock() {
+    let Some(slices) = Slices::start(|config| config.batch.in_flight = 3) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        let ann = new_user(cx, "ann").await;
+        let keys: Vec<String> = (0..20).map(|n| format!("k{n:02}")).collect();
+        // Each writer counts up its own field of all objects, singly or in one transaction, in an
+        // order of its own; versions tell who came between.
+        let writer = async |number: usize| {
+            let mut order: Vec<&String> = keys.iter().collect();
+            if number % 2 == 0 {
+                order.reverse();
+            }
+            order.rotate_left(number * 3 % keys.len());
+            for round in 0..5 {
+                let value = format!(r#"{{"round":{round},"writer":{number}}}"#);
+                let write = |key: &&String| write_of(at(key, ann), &value, "");
+                let writes: Vec<Write> = order.iter().map(write).collect();
+                if number % 3 == 0 {
+                    storage::write(cx, Access::User(ann), &writes).await.unwrap();
+                } else {
+                    let singly = writes.iter().map(async |write| {
+                        storage::write(cx, Access::User(ann), std::slice::from_ref(write)).await
+                    });
+                    for outcome in join_all(singly).await {
+                        outcome.unwrap();
+                    }
+                }
+            }
+        };
+        join_all((0..12).map(writer)).await;
+        assert_eq!(count(cx, "SELECT count(*) FROM storage").await, 20);
+        let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        assert_eq!(count(cx, deadlocks).await, 0);
+    });
+}
+
+#[test]
+fn many_versions_are_met_at_once_and_none_of_them_twice() {
+    let Some(slices) = Slices::start(|config| config.batch.in_flight = 2) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        let ann = new_user(cx, "ann").await;
+        let keys: Vec<String> = (0..8).map(|n| format!("k{n}")).collect();
+        for key in &keys {
+            put(cx, key, ann, 1).await;
+        }
+        // Every writer adds one to every counter, again and again until its version is met.
+        let add = async |key: &str| {
+            loop {
+                let there = storage::read(cx, Access::Server, &[at(key, ann)]).await.unwrap();
+                let value: serde_json::Value = serde_json::from_str(&there[0].value).unwrap();
+                let n = value["n"].as_i64().unwrap_or(0) + 1;
+                let value = json!({ "n": n }).to_string();
+                let writes = [write_of(at(key, ann), &value, &there[0].version)];
+                match storage::write(cx, Access::User(ann), &writes).await {
+                    Ok(_) => return,
+                    Err(error) => assert_eq!(error.code(), Code::InvalidArgument, "{error}"),
+                }
+            }
+        };
+        let writers = (0..6).flat_map(|_| keys.iter().map(|key| add(key)));
+        join_all(writers).await;
+        let counted = "SELECT count(*) FROM storage WHERE value = '{\"n\": 6}'";
+        assert_eq!(count(cx, counted).await, 8);
+    });
+}

@@ -37,6 +37,8 @@ settings! {
         sign_in: SignIn;
         /// The threads that hash and check passwords.
         password: Password;
+        /// Small writes that are asked for at the same time, gathered into one statement of each kind.
+        batch: Batch;
         /// Modules in Lua, JavaScript and native code.
         runtime: Runtime;
         /// Sign-in by social networks.
@@ -209,6 +211,16 @@ settings! {
         threads: usize = 0;
         /// Sign-ins that may wait for such a thread before further ones are refused.
         queue_size: usize = 256, min(1);
+    }
+
+    /// `batch.*`.
+    Batch {
+        /// Most rows in one statement; 1 = every row has its own.
+        max_rows: usize = 64, min(1);
+        /// Statements of one kind on their way at once; rows that come meanwhile wait for one of them to come back.
+        in_flight: usize = 2, min(1);
+        /// Most rows of one kind that wait; beyond it requests are refused.
+        queue_size: usize = 4096, min(1);
     }
 
     /// `runtime.*`.

@@ -1,5 +1,6 @@
 //! Storage objects: JSON documents in collections, owned by a user or by the system.
 
+mod gather;
 pub mod nk;
 mod write;
 
@@ -19,7 +20,10 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-pub use self::write::{delete, delete_in, write, write_in};
+pub use self::{
+    gather::Batches,
+    write::{delete, delete_in, write, write_in},
+};
 use crate::{
     cx::Cx,
     database::{DbError, Sql},

@@ -13,16 +13,16 @@ use crate::{
     database::{DbError, Params, Sql},
 };
 
-const VERSION_REJECTED: Status =
+pub(super) const VERSION_REJECTED: Status =
     Status::new(Code::InvalidArgument, "Storage write rejected - version check failed.");
-const PERMISSION_REJECTED: Status =
+pub(super) const PERMISSION_REJECTED: Status =
     Status::new(Code::InvalidArgument, "Storage write rejected - permission denied.");
 const DELETE_REJECTED: Status = Status::new(
     Code::InvalidArgument,
     "Storage delete rejected - not found, version check failed, or permission denied.",
 );
 
-const WRITING: &str = "Error writing storage objects.";
+pub(super) const WRITING: &str = "Error writing storage objects.";
 const DELETING: &str = "Error deleting storage objects.";
 
 /// Statements of a batch that are on their way at once.
@@ -35,8 +35,7 @@ const PIPELINE: usize = 30;
 pub async fn write(cx: &Cx, access: Access, writes: &[Write]) -> Result<Vec<StorageObjectAck>> {
     match writes {
         [] => Ok(Vec::new()),
-        // One statement is a transaction of its own.
-        [one] => write_one(&cx.db, access, one).await.map(|ack| vec![ack]),
+        [one] => cx.batches.storage.write(&cx.db, access, one).await.map(|ack| vec![ack]),
         writes => cx.db.transaction(async |sql| write_in(sql, access, writes).await).await,
     }
 }
@@ -64,7 +63,11 @@ pub async fn write_in(
     Ok(acks.into_iter().map(|(_, ack)| ack).collect())
 }
 
-async fn write_one(sql: &impl Sql, access: Access, write: &Write) -> Result<StorageObjectAck> {
+pub(super) async fn write_one(
+    sql: &impl Sql,
+    access: Access,
+    write: &Write,
+) -> Result<StorageObjectAck> {
     let Write { place, value, condition, read, write } = write;
     let Place { collection, key, owner } = place;
     let version = version(value);
@@ -86,22 +89,36 @@ async fn write_one(sql: &impl Sql, access: Access, write: &Write) -> Result<Stor
                 &[collection, key, owner, value, &version, read, write, &server, expected];
             let row = sql.opt(WRITE_OVER, params).await.or_fault(WRITING)?;
             let row = row.ok_or(VERSION_REJECTED)?;
-            if row.try_get::<_, bool>("forbidden").or_fault(WRITING)? {
-                return Err(PERMISSION_REJECTED.into());
-            }
-            if row.try_get::<_, Option<DateTime<Utc>>>("update_time").or_fault(WRITING)?.is_none() {
-                return Err(VERSION_REJECTED.into());
-            }
+            condition_met(&row).or_fault(WRITING)??;
             row
         }
     };
+    acknowledged(place, version, &row).or_fault(WRITING)
+}
+
+/// Whether an object that was there met the condition of a version, by the row of [`WRITE_OVER`].
+pub(super) fn condition_met(row: &Row) -> Result<Result<(), Status>, DbError> {
+    let written: Option<DateTime<Utc>> = row.try_get("update_time")?;
+    Ok(match (row.try_get("forbidden")?, written) {
+        (true, _) => Err(PERMISSION_REJECTED),
+        (false, None) => Err(VERSION_REJECTED),
+        (false, Some(_)) => Ok(()),
+    })
+}
+
+/// The acknowledgement of the object that was written into `row`.
+pub(super) fn acknowledged(
+    place: &Place,
+    version: String,
+    row: &Row,
+) -> Result<StorageObjectAck, DbError> {
     Ok(StorageObjectAck {
-        collection: collection.clone(),
-        key: key.clone(),
+        collection: place.collection.clone(),
+        key: place.key.clone(),
         version,
-        user_id: owner.to_string(),
-        create_time: Some(instant(&row, "create_time").or_fault(WRITING)?),
-        update_time: Some(instant(&row, "update_time").or_fault(WRITING)?),
+        user_id: place.owner.to_string(),
+        create_time: Some(instant(row, "create_time")?),
+        update_time: Some(instant(row, "update_time")?),
     })
 }
 
@@ -166,7 +183,7 @@ fn ordered<T>(items: &[T], place: impl Fn(&T) -> &Place) -> Vec<usize> {
 }
 
 /// The version of an object with this value: the MD5 of its text as it was sent.
-fn version(value: &str) -> String {
+pub(super) fn version(value: &str) -> String {
     hex::encode(Md5::digest(value))
 }
 
