@@ -4,8 +4,8 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{
-        account, authenticate, channel_message, event, healthcheck, link, notification, session,
-        storage, user, wallet,
+        account, authenticate, channel_message, event, group, healthcheck, link, notification,
+        session, storage, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -20,6 +20,19 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<authenticate::AuthenticateEmail>();
     visitor.visit::<channel_message::ListChannelMessages>();
     visitor.visit::<event::Event>();
+    visitor.visit::<group::AddGroupUsers>();
+    visitor.visit::<group::BanGroupUsers>();
+    visitor.visit::<group::CreateGroup>();
+    visitor.visit::<group::DeleteGroup>();
+    visitor.visit::<group::DemoteGroupUsers>();
+    visitor.visit::<group::JoinGroup>();
+    visitor.visit::<group::KickGroupUsers>();
+    visitor.visit::<group::LeaveGroup>();
+    visitor.visit::<group::ListGroupUsers>();
+    visitor.visit::<group::ListGroups>();
+    visitor.visit::<group::ListUserGroups>();
+    visitor.visit::<group::PromoteGroupUsers>();
+    visitor.visit::<group::UpdateGroup>();
     visitor.visit::<healthcheck::Healthcheck>();
     visitor.visit::<link::LinkCustom>();
     visitor.visit::<link::LinkDevice>();
@@ -53,6 +66,21 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<channel_message::nk::ChannelMessageUpdate>(),
     HostFunction::of::<channel_message::nk::ChannelMessagesList>(),
     HostFunction::of::<event::nk::Event>(),
+    HostFunction::of::<group::nk::GroupCreate>(),
+    HostFunction::of::<group::nk::GroupDelete>(),
+    HostFunction::of::<group::nk::GroupUpdate>(),
+    HostFunction::of::<group::nk::GroupUserJoin>(),
+    HostFunction::of::<group::nk::GroupUserLeave>(),
+    HostFunction::of::<group::nk::GroupUsersAdd>(),
+    HostFunction::of::<group::nk::GroupUsersBan>(),
+    HostFunction::of::<group::nk::GroupUsersDemote>(),
+    HostFunction::of::<group::nk::GroupUsersKick>(),
+    HostFunction::of::<group::nk::GroupUsersList>(),
+    HostFunction::of::<group::nk::GroupUsersPromote>(),
+    HostFunction::of::<group::nk::GroupsGetId>(),
+    HostFunction::of::<group::nk::GroupsGetRandom>(),
+    HostFunction::of::<group::nk::GroupsList>(),
+    HostFunction::of::<group::nk::UserGroupsList>(),
     HostFunction::of::<link::nk::LinkCustom>(),
     HostFunction::of::<link::nk::LinkDevice>(),
     HostFunction::of::<link::nk::LinkEmail>(),

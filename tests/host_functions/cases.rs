@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Case, fails, gives, runs};
 
 mod channel_message;
+mod group;
 mod notification;
 mod storage;
 mod wallet;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         sessions(),
         storage::cases(),
         notification::cases(),
+        group::cases(),
         channel_message::cases(),
         wallet::cases(),
         sql(),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     authenticate::{USERNAME_CHARACTERS, USERNAME_LENGTH, USERNAME_TAKEN},
-    rules,
+    group, rules,
     user::{self, UserInfo, user_columns},
 };
 use crate::{
@@ -157,8 +157,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
                 return Ok(None);
             }
             sql.execute(DELETE_RECORDS, &[&user]).await?;
-            sql.execute(DELETE_GROUPS, &[&user]).await?;
-            sql.execute(LEAVE_GROUPS, &[&user]).await?;
+            group::members::leave_all(sql, user).await?;
             if recorded {
                 sql.execute(BURY, &[&user]).await?;
             }
@@ -246,36 +245,6 @@ const DELETE: &str = "DELETE FROM users WHERE id = $1";
 
 /// $1 user. Reads owner_id_expiry_time_leaderboard_id_idx.
 const DELETE_RECORDS: &str = "DELETE FROM leaderboard_record WHERE owner_id = $1";
-
-/// $1 user: the groups of which nobody else is superadmin, with their edges both ways.
-/// Reads the primary key and group_edge_source_id_destination_id_key.
-const DELETE_GROUPS: &str = "
-    WITH gone AS (
-        DELETE FROM groups g USING group_edge e
-         WHERE e.source_id = $1 AND e.state = 0 AND e.destination_id = g.id
-           AND NOT EXISTS (SELECT 1 FROM group_edge other
-                            WHERE other.source_id = g.id AND other.state = 0
-                              AND other.destination_id <> $1)
-        RETURNING g.id
-    ), members AS (
-        SELECT m.source_id AS group_id, m.destination_id AS user_id
-          FROM group_edge m JOIN gone ON m.source_id = gone.id
-    )
-    DELETE FROM group_edge e USING members m
-     WHERE (e.source_id = m.group_id AND e.destination_id = m.user_id)
-        OR (e.source_id = m.user_id AND e.destination_id = m.group_id)";
-
-/// $1 user: the edges between it and its groups, both ways, and the count of members.
-/// Reads the primary key and group_edge_source_id_destination_id_key.
-const LEAVE_GROUPS: &str = "
-    WITH mine AS (
-        DELETE FROM group_edge WHERE source_id = $1 RETURNING destination_id AS group_id, state
-    ), theirs AS (
-        DELETE FROM group_edge e USING mine
-         WHERE e.source_id = mine.group_id AND e.destination_id = $1
-    )
-    UPDATE groups g SET edge_count = g.edge_count - 1, update_time = now()
-      FROM mine WHERE g.id = mine.group_id AND mine.state < 3";
 
 /// $1 user.
 const BURY: &str =
