@@ -279,6 +279,10 @@ fn fields(function: &str) -> &'static [&'static str] {
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],
         "sql_exec" => &["rows_affected"],
+        "group_users_list" => &["group_users", "cursor"],
+        "groups_list" => &["groups", "cursor"],
+        "notifications_list" => &["notifications", "cursor"],
+        "user_groups_list" => &["user_groups", "cursor"],
         "storage_list" => &["objects", "cursor"],
         other => panic!("name the results of {other}"),
     }

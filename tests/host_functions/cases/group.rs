@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         gives("group_create", json!(["$user", "second $language"]), plain),
         fails("group_create", json!(["$device", first]), "group name in use"),
         fails("group_create", json!(["$user", ""]), "group name not be empty"),
-        fails("group_create", json!(["none", "name"]), "user"),
+        fails("group_create", json!(["none", "name"]), "UUID parsing failed"),
         fails("group_create", json!([SYSTEM, "name"]), "creator user ID not valid"),
         fails("group_create", json!([NOBODY, "name"]), "user not found"),
         fails("group_create", json!(["$user", "n", null, null, null, null, null, 7]), "metadata"),
