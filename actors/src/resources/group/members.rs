@@ -534,3 +534,80 @@ const LEAVE_ALL: &str = "
 /// $1 user: its bans, which stand at the groups alone. No index knows them: reads all of
 /// group_edge, as the reference does when an account is deleted.
 const FORGET_BANS: &str = "DELETE FROM group_edge WHERE destination_id = $1 AND state = 4";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of who is a superadmin, an admin, a member, somebody who asked, who is banned
+    /// and who is nobody, as one text: `-` for no change, `x` for out.
+    fn outcomes(verb: Verb, mine: State, led: bool) -> String {
+        use State::*;
+        [Some(Superadmin), Some(Admin), Some(Member), Some(JoinRequest), Some(Banned), None]
+            .into_iter()
+            .map(|now| match verb.outcome(mine, now, led) {
+                None => '-',
+                Some(None) => 'x',
+                Some(Some(state)) => char::from(b'0' + state as u8),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_superadmin_does_all_but_leave_the_group_without_one() {
+        let of = |verb, led| outcomes(verb, State::Superadmin, led);
+        assert_eq!(of(Verb::Add, true), "---2-2");
+        assert_eq!(of(Verb::Kick, true), "xxxxx-");
+        assert_eq!(of(Verb::Kick, false), "-xxxx-");
+        assert_eq!(of(Verb::Ban, true), "4444--");
+        assert_eq!(of(Verb::Ban, false), "-444--");
+        assert_eq!(of(Verb::Promote, true), "-01---");
+        assert_eq!(of(Verb::Demote, true), "12----");
+        assert_eq!(of(Verb::Demote, false), "------");
+    }
+
+    #[test]
+    fn an_admin_puts_out_and_promotes_who_is_below_and_demotes_equals() {
+        let of = |verb| outcomes(verb, State::Admin, true);
+        assert_eq!(of(Verb::Add), "---2-2");
+        assert_eq!(of(Verb::Kick), "--xxx-");
+        assert_eq!(of(Verb::Ban), "--44--");
+        assert_eq!(of(Verb::Promote), "--1---");
+        assert_eq!(of(Verb::Demote), "-2----");
+    }
+
+    #[test]
+    fn a_plan_goes_on_from_user_to_user_and_ends_with_what_is_left_to_do() {
+        let [ann, bob, cyd] = [1, 2, 3].map(Uuid::from_u128);
+        let names: HashMap<_, _> = [ann, bob, cyd].map(|user| (user, String::new())).into();
+        let plan = |verb, users: &[Uuid], states: &[(Uuid, State)], seats| {
+            let states = states.iter().copied().collect();
+            Plan::new(verb, State::Superadmin, users, &names, &states, seats)
+        };
+        let led = [(ann, State::Superadmin), (bob, State::Superadmin)];
+        // Of two superadmins one stays.
+        let kicked = Plan { leaving: vec![ann], growth: -1, told: vec![ann], ..Plan::default() };
+        assert_eq!(plan(Verb::Kick, &[ann, bob], &led, 0), Ok(kicked));
+        let raised = Plan {
+            changing: vec![(cyd, State::Superadmin)],
+            told: vec![cyd, cyd],
+            ..Plan::default()
+        };
+        let member = [(cyd, State::Member)];
+        assert_eq!(plan(Verb::Promote, &[cyd, cyd], &member, 0), Ok(raised));
+        let asked = [(ann, State::JoinRequest)];
+        let added = Plan {
+            entering: vec![(bob, State::Member)],
+            changing: vec![(ann, State::Member)],
+            growth: 2,
+            told: vec![bob, ann],
+            ..Plan::default()
+        };
+        assert_eq!(plan(Verb::Add, &[bob, ann, bob], &asked, 2), Ok(added));
+        assert_eq!(plan(Verb::Add, &[bob, ann], &asked, 1), Err(Refusal::Full));
+        assert_eq!(plan(Verb::Add, &[Uuid::nil()], &[], 1), Err(Refusal::UserNotFound));
+        let banned = Plan { leaving: vec![ann], banned: vec![ann], ..Plan::default() };
+        assert_eq!(plan(Verb::Ban, &[ann, bob], &asked, 0), Ok(banned));
+        assert_eq!(plan(Verb::Add, &[bob], &[(bob, State::Member)], 0), Ok(Plan::default()));
+    }
+}

@@ -467,7 +467,7 @@ pub struct GroupPage {
     cursor: Option<String>,
 }
 
-/// `nk.groups_list(name, lang_tag, open, members, limit, cursor)`: a page of the groups that fit.
+/// `nk.groups_list(name, lang_tag, open, edge_count, limit, cursor)`: a page of the groups that fit.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct GroupsList {
     /// The name, where `%` stands for anything, but not at the beginning; not together with others.
@@ -480,7 +480,7 @@ pub struct GroupsList {
     open: Option<bool>,
     /// The most members that they have.
     #[serde(default)]
-    members: Option<i32>,
+    edge_count: Option<i32>,
     /// Up to 100.
     #[serde(default = "hundred")]
     limit: i64,
@@ -496,7 +496,7 @@ impl HostFn for GroupsList {
         if !(1..=100).contains(&self.limit) {
             return Err(LIMIT.into());
         }
-        let filter = Filter::new(self.name, self.lang_tag, self.open, self.members)
+        let filter = Filter::new(self.name, self.lang_tag, self.open, self.edge_count)
             .map_err(|status| raised(LISTING, status.into()))?;
         let after = filter.place(&self.cursor).ok_or_else(|| raised(LISTING, CURSOR.into()))?;
         let page = list(cx, &filter, self.limit, after).await;
