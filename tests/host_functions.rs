@@ -274,16 +274,15 @@ fn fields(function: &str) -> &'static [&'static str] {
         }
         "authenticate_token_generate" => &["token", "exp"],
         "channel_messages_list" => &["messages", "next_cursor", "prev_cursor"],
+        "group_users_list" => &["group_users", "cursor"],
+        "groups_list" => &["groups", "cursor"],
         "http_request" => &["code", "headers", "body"],
         "notifications_list" => &["notifications", "cursor"],
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],
         "sql_exec" => &["rows_affected"],
-        "group_users_list" => &["group_users", "cursor"],
-        "groups_list" => &["groups", "cursor"],
-        "notifications_list" => &["notifications", "cursor"],
-        "user_groups_list" => &["user_groups", "cursor"],
         "storage_list" => &["objects", "cursor"],
+        "user_groups_list" => &["user_groups", "cursor"],
         other => panic!("name the results of {other}"),
     }
 }

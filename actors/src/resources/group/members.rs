@@ -3,18 +3,10 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::resources::notification;
-
-/// Codes of the messages in a group's channel.
-///
-/// Source: Nakama, `server/core_channel.go`.
-const JOINED: i16 = 3;
-const ADDED: i16 = 4;
-const LEFT: i16 = 5;
-const KICKED: i16 = 6;
-const PROMOTED: i16 = 7;
-const BANNED: i16 = 8;
-const DEMOTED: i16 = 9;
+use crate::resources::{
+    channel_message::{self, Channel, Kind, Message},
+    notification,
+};
 
 /// Codes of notifications.
 const ADDED_TO_GROUP: i32 = -4;
@@ -84,14 +76,14 @@ impl Verb {
         }
     }
 
-    /// The code of the message in the group's channel.
-    fn message(self) -> i16 {
+    /// What the group's channel hears.
+    fn message(self) -> Kind {
         match self {
-            Self::Add => ADDED,
-            Self::Ban => BANNED,
-            Self::Kick => KICKED,
-            Self::Promote => PROMOTED,
-            Self::Demote => DEMOTED,
+            Self::Add => Kind::GroupAdd,
+            Self::Ban => Kind::GroupBan,
+            Self::Kick => Kind::GroupKick,
+            Self::Promote => Kind::GroupPromote,
+            Self::Demote => Kind::GroupDemote,
         }
     }
 }
@@ -268,7 +260,7 @@ pub async fn join(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<()
             if locked.open {
                 enter(sql, group, &[(user, State::Member)]).await?;
                 grow(sql, group, 1).await?;
-                tell(sql, group, JOINED, [(&user, username)]).await?;
+                tell(sql, group, Kind::GroupJoin, [(&user, username)]).await?;
                 return Ok(Vec::new());
             }
             enter(sql, group, &[(user, State::JoinRequest)]).await?;
@@ -320,7 +312,7 @@ pub async fn leave(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<(
             }
             sql.execute(LEAVE, &[&group, &vec![user]]).await?;
             grow(sql, group, -i32::from(state.belongs())).await?;
-            Ok(tell(sql, group, LEFT, known.then_some((&user, username))).await?)
+            Ok(tell(sql, group, Kind::GroupLeave, known.then_some((&user, username))).await?)
         })
         .await
 }
@@ -405,20 +397,19 @@ fn positions(count: usize) -> Vec<i64> {
     (now..).take(count).collect()
 }
 
-/// Writes into the group's channel what happened to users.
+/// Writes into the group's channel what happened to users, each by id and name.
 async fn tell<'a>(
     sql: &impl Sql,
     group: Uuid,
-    code: i16,
+    kind: Kind,
     users: impl IntoIterator<Item = (&'a Uuid, &'a str)>,
-) -> Result<(), DbError> {
-    let (users, names): (Vec<_>, Vec<_>) = users.into_iter().map(|(id, name)| (*id, name)).unzip();
-    if users.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = users.iter().map(|_| Uuid::new_v4()).collect();
+) -> Result<()> {
+    let message = |(user, name): (&Uuid, &str)| {
+        Message::new(Channel::Group(group), kind, *user, name.to_owned(), "{}".to_owned())
+    };
+    let messages: Vec<_> = users.into_iter().map(message).collect();
     // Presences in the channel hear of it here, and lose it where they are out, once there are any.
-    sql.execute(TELL, &[&ids, &code, &users, &names, &group]).await.map(drop)
+    channel_message::store_all(sql, &messages).await
 }
 
 /// Sends notifications of what is done already, so that a failure is only logged.
@@ -487,14 +478,6 @@ const CHANGE: &str = "
 /// $1 group, $2 how many more members. Reads groups_id_key.
 const GROW: &str =
     "UPDATE groups SET edge_count = edge_count + $2, update_time = now() WHERE id = $1";
-
-/// $1 ids, $2 code, $3 users, $4 their names, $5 group.
-const TELL: &str = "
-    INSERT INTO message (id, code, sender_id, username, stream_mode, stream_subject,
-                         stream_descriptor, stream_label, content, create_time, update_time)
-    SELECT m.id, $2::int2, m.user_id, m.username, 3, $5::uuid,
-           '00000000-0000-0000-0000-000000000000', '', '{}', now(), now()
-      FROM unnest($1::uuid[], $3::uuid[], $4::text[]) AS m (id, user_id, username)";
 
 /// $1 user: its groups. Reads the primary key of group_edge and groups_id_key.
 const LOCK_ALL: &str = "
