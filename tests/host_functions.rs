@@ -276,6 +276,8 @@ fn fields(function: &str) -> &'static [&'static str] {
         "channel_messages_list" => &["messages", "next_cursor", "prev_cursor"],
         "group_users_list" => &["group_users", "cursor"],
         "groups_list" => &["groups", "cursor"],
+        "friends_list" => &["friends", "cursor"],
+        "friends_of_friends_list" => &["friends_of_friends", "cursor"],
         "http_request" => &["code", "headers", "body"],
         "notifications_list" => &["notifications", "cursor"],
         "wallet_ledger_list" => &["items", "cursor"],

@@ -57,6 +57,11 @@ const UNSAFE: &[&str] = &[
 const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
     ("event", "tests/endpoints.rs", "an_event_is_taken_and_the_server_is_healthy"),
     ("group", "actors/tests/slices/group.rs", "whatever_is_done_a_group_is_as_the_rules_say"),
+    (
+        "friend",
+        "actors/tests/slices/friend.rs",
+        "an_import_befriends_who_is_known_and_leaves_blocks",
+    ),
     ("healthcheck", "tests/endpoints.rs", "an_event_is_taken_and_the_server_is_healthy"),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),

@@ -4,8 +4,8 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{
-        account, authenticate, channel_message, event, group, healthcheck, link, notification,
-        session, storage, user, wallet,
+        account, authenticate, channel_message, event, friend, group, healthcheck, link,
+        notification, session, storage, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -33,6 +33,13 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<group::ListUserGroups>();
     visitor.visit::<group::PromoteGroupUsers>();
     visitor.visit::<group::UpdateGroup>();
+    visitor.visit::<friend::AddFriends>();
+    visitor.visit::<friend::BlockFriends>();
+    visitor.visit::<friend::DeleteFriends>();
+    visitor.visit::<friend::ImportFacebookFriends>();
+    visitor.visit::<friend::ImportSteamFriends>();
+    visitor.visit::<friend::ListFriends>();
+    visitor.visit::<friend::ListFriendsOfFriends>();
     visitor.visit::<healthcheck::Healthcheck>();
     visitor.visit::<link::LinkCustom>();
     visitor.visit::<link::LinkDevice>();
@@ -48,6 +55,7 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<storage::ListStorageObjects>();
     visitor.visit::<storage::ReadStorageObjects>();
     visitor.visit::<storage::WriteStorageObjects>();
+    visitor.visit::<user::GetUsers>();
 }
 
 /// Every host function, by name in the order of the list.
@@ -81,6 +89,13 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<group::nk::GroupsGetRandom>(),
     HostFunction::of::<group::nk::GroupsList>(),
     HostFunction::of::<group::nk::UserGroupsList>(),
+    HostFunction::of::<friend::nk::FriendMetadataUpdate>(),
+    HostFunction::of::<friend::nk::FriendsAdd>(),
+    HostFunction::of::<friend::nk::FriendsBlock>(),
+    HostFunction::of::<friend::nk::FriendsDelete>(),
+    HostFunction::of::<friend::nk::FriendsList>(),
+    HostFunction::of::<friend::nk::FriendsOfFriendsList>(),
+    HostFunction::of::<friend::nk::UsersGetFriendStatus>(),
     HostFunction::of::<link::nk::LinkCustom>(),
     HostFunction::of::<link::nk::LinkDevice>(),
     HostFunction::of::<link::nk::LinkEmail>(),

@@ -300,6 +300,16 @@ declare namespace nkruntime {
         bcryptHash(input: Bytes): string;
         /** Bytes as text, where they are UTF-8. */
         binaryToString(data: Bytes): string;
+        /** The id of a channel. */
+        channelIdBuild(senderId: string | null | undefined, target: string, channelType: number): string;
+        /** Takes back what was said. */
+        channelMessageRemove(channelId: string, messageId: string, senderId?: string | null, senderUsername?: string | null, persist?: boolean | null): ChannelMessageSendAck;
+        /** Says something in a channel. */
+        channelMessageSend(channelId: string, content?: { [key: string]: any } | null, senderId?: string | null, senderUsername?: string | null, persist?: boolean | null): ChannelMessageSendAck;
+        /** Changes what was said. */
+        channelMessageUpdate(channelId: string, messageId: string, content?: { [key: string]: any } | null, senderId?: string | null, senderUsername?: string | null, persist?: boolean | null): ChannelMessageSendAck;
+        /** A page of the history of a channel. */
+        channelMessagesList(channelId: string, limit?: number | null, forward?: boolean | null, cursor?: string | null): ChannelMessageList;
         /** Unix seconds; Go's zero time where there is none. */
         cronNext(expression: string, timestamp: number): number;
         /** Unix seconds; Go's zero time where there is none. */
@@ -309,6 +319,16 @@ declare namespace nkruntime {
          * time unless it is given; in JavaScript the time is now.
          */
         event(name: string, properties?: { [key: string]: string } | null, timestamp?: number | null, external?: boolean | null): void;
+        friendMetadataUpdate(userId: string, friendUserId: string, metadata: { [key: string]: any }): void;
+        /**
+         * As the user's own invitations or acceptances. JavaScript must give metadata, as in the
+         * reference.
+         */
+        friendsAdd(userId: string, username: string, userIds?: string[] | null, usernames?: string[] | null, metadata?: { [key: string]: any } | null): void;
+        friendsBlock(userId: string, username: string, userIds?: string[] | null, usernames?: string[] | null): void;
+        friendsDelete(userId: string, username: string, userIds?: string[] | null, usernames?: string[] | null): void;
+        friendsList(userId: string, limit?: number | null, state?: number | null, cursor?: string | null): FriendList;
+        friendsOfFriendsList(userId: string, limit?: number | null, cursor?: string | null): FriendsOfFriendsList;
         /** Raw bytes. */
         hmacSha256Hash(input: Bytes, key: Bytes): ArrayBuffer;
         httpRequest(url: string, method: string, headers?: { [key: string]: string } | null, body?: Bytes | null, timeoutMs?: number | null, insecure?: boolean | null): HttpResponse;
@@ -328,15 +348,15 @@ declare namespace nkruntime {
         /** A time in nanoseconds; a negative one is none. */
         metricsTimerRecord(name: string, tags: { [key: string]: string } | null | undefined, value: number): void;
         /** Sends a notification to one user. */
-        notificationSend(userId: string, subject: string, content: any, code: number, sender?: string | null, persistent?: boolean | null): void;
+        notificationSend(userId: string, subject: string, content: { [key: string]: any }, code: number, sender?: string | null, persistent?: boolean | null): void;
         /** Sends a notification to everybody. Persistent ones are written in the background. */
-        notificationSendAll(subject: string, content: any, code: number, persistent?: boolean | null): void;
+        notificationSendAll(subject: string, content: { [key: string]: any }, code: number, persistent?: boolean | null): void;
         /** Deletes notifications of users. */
         notificationsDelete(notifications: NotificationDeleteRequest[]): void;
         /** Deletes notifications by their ids. */
         notificationsDeleteId(notificationIds: string[], userId?: string | null): void;
         /** The notifications with these ids. */
-        notificationsGetId(notificationIds: string[], userId?: string | null): NotificationById[];
+        notificationsGetId(notificationIds: string[], userId?: string | null): Notification[];
         /** A page of a user's notifications, the oldest first. */
         notificationsList(userId: string, limit?: number | null, cursor?: string | null): NotificationsList;
         /** Sends notifications, all of them or none. */
@@ -373,6 +393,11 @@ declare namespace nkruntime {
         unlinkDevice(userId: string, deviceId: string): void;
         unlinkEmail(userId: string, email?: string | null): void;
         usersBanId(userIds: string[]): void;
+        /**
+         * The edges of a user to these others. An empty list is refused in Lua, as in the
+         * reference.
+         */
+        usersGetFriendStatus(userId: string, userIds: string[]): Friend[];
         /** An empty list is refused, as in the reference. */
         usersGetId(userIds?: string[] | null, facebookIds?: string[] | null): User[];
         usersGetRandom(count?: number | null): User[];
@@ -380,6 +405,14 @@ declare namespace nkruntime {
         usersGetUsername(usernames: string[]): User[];
         usersUnbanId(userIds: string[]): void;
         uuidv4(): string;
+        /** A page of the changes of a user's wallet, the latest first. */
+        walletLedgerList(userId: string, limit?: number | null, cursor?: string | null): WalletLedgerList;
+        /** Adds to what the ledger knows of a change. */
+        walletLedgerUpdate(itemId: string, metadata: { [key: string]: any }): WalletLedgerResult;
+        /** Changes a user's wallet. */
+        walletUpdate(userId: string, changeset: { [key: string]: number }, metadata?: { [key: string]: any } | null, updateLedger?: boolean | null): WalletUpdateResult;
+        /** Changes wallets, all of them or none. */
+        walletsUpdate(updates: WalletUpdate[], updateLedger?: boolean | null): WalletUpdateResult[] | undefined;
     }
 
     /** Registers functions; `InitModule` is given it. */
@@ -400,8 +433,8 @@ declare namespace nkruntime {
         registerMatch<State = MatchState>(name: string, handlers: MatchHandler<State>): void;
         registerStorageIndex(indexName: string, collection: string, key: string | null | undefined, fields: string[], sortableFields: string[] | null | undefined, maxEntries: number, indexOnly?: boolean | null): void;
         getConfig(): Config;
-        registerBeforeAddFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterAddFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAddFriends(fn: BeforeHookFunction<AddFriendsRequest>): void;
+        registerAfterAddFriends(fn: AfterHookFunction<void, AddFriendsRequest>): void;
         registerBeforeAddGroupUsers(fn: BeforeHookFunction<any>): void;
         registerAfterAddGroupUsers(fn: AfterHookFunction<any, any>): void;
         registerBeforeAuthenticateApple(fn: BeforeHookFunction<any>): void;
@@ -424,14 +457,14 @@ declare namespace nkruntime {
         registerAfterAuthenticateSteam(fn: AfterHookFunction<any, any>): void;
         registerBeforeBanGroupUsers(fn: BeforeHookFunction<any>): void;
         registerAfterBanGroupUsers(fn: AfterHookFunction<any, any>): void;
-        registerBeforeBlockFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterBlockFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeBlockFriends(fn: BeforeHookFunction<BlockFriendsRequest>): void;
+        registerAfterBlockFriends(fn: AfterHookFunction<void, BlockFriendsRequest>): void;
         registerBeforeCreateGroup(fn: BeforeHookFunction<any>): void;
         registerAfterCreateGroup(fn: AfterHookFunction<any, any>): void;
         registerBeforeDeleteAccount(fn: BeforeHookFunction<void>): void;
         registerAfterDeleteAccount(fn: AfterHookFunction<void, void>): void;
-        registerBeforeDeleteFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterDeleteFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteFriends(fn: BeforeHookFunction<DeleteFriendsRequest>): void;
+        registerAfterDeleteFriends(fn: AfterHookFunction<void, DeleteFriendsRequest>): void;
         registerBeforeDeleteGroup(fn: BeforeHookFunction<any>): void;
         registerAfterDeleteGroup(fn: AfterHookFunction<any, any>): void;
         registerBeforeDeleteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
@@ -452,12 +485,12 @@ declare namespace nkruntime {
         registerAfterGetMatchmakerStats(fn: AfterHookFunction<any, any>): void;
         registerBeforeGetSubscription(fn: BeforeHookFunction<any>): void;
         registerAfterGetSubscription(fn: AfterHookFunction<any, any>): void;
-        registerBeforeGetUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterGetUsers(fn: AfterHookFunction<any, any>): void;
-        registerBeforeImportFacebookFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterImportFacebookFriends(fn: AfterHookFunction<any, any>): void;
-        registerBeforeImportSteamFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterImportSteamFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeGetUsers(fn: BeforeHookFunction<GetUsersRequest>): void;
+        registerAfterGetUsers(fn: AfterHookFunction<Users, GetUsersRequest>): void;
+        registerBeforeImportFacebookFriends(fn: BeforeHookFunction<ImportFacebookFriendsRequest>): void;
+        registerAfterImportFacebookFriends(fn: AfterHookFunction<void, ImportFacebookFriendsRequest>): void;
+        registerBeforeImportSteamFriends(fn: BeforeHookFunction<ImportSteamFriendsRequest>): void;
+        registerAfterImportSteamFriends(fn: AfterHookFunction<void, ImportSteamFriendsRequest>): void;
         registerBeforeJoinGroup(fn: BeforeHookFunction<any>): void;
         registerAfterJoinGroup(fn: AfterHookFunction<any, any>): void;
         registerBeforeJoinTournament(fn: BeforeHookFunction<any>): void;
@@ -484,12 +517,12 @@ declare namespace nkruntime {
         registerAfterLinkGoogle(fn: AfterHookFunction<any, any>): void;
         registerBeforeLinkSteam(fn: BeforeHookFunction<any>): void;
         registerAfterLinkSteam(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListChannelMessages(fn: BeforeHookFunction<any>): void;
-        registerAfterListChannelMessages(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterListFriends(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListFriendsOfFriends(fn: BeforeHookFunction<any>): void;
-        registerAfterListFriendsOfFriends(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListChannelMessages(fn: BeforeHookFunction<ListChannelMessagesRequest>): void;
+        registerAfterListChannelMessages(fn: AfterHookFunction<ApiChannelMessageList, ListChannelMessagesRequest>): void;
+        registerBeforeListFriends(fn: BeforeHookFunction<ListFriendsRequest>): void;
+        registerAfterListFriends(fn: AfterHookFunction<ApiFriendList, ListFriendsRequest>): void;
+        registerBeforeListFriendsOfFriends(fn: BeforeHookFunction<ListFriendsOfFriendsRequest>): void;
+        registerAfterListFriendsOfFriends(fn: AfterHookFunction<ApiFriendsOfFriendsList, ListFriendsOfFriendsRequest>): void;
         registerBeforeListGroupUsers(fn: BeforeHookFunction<any>): void;
         registerAfterListGroupUsers(fn: AfterHookFunction<any, any>): void;
         registerBeforeListGroups(fn: BeforeHookFunction<any>): void;
@@ -605,6 +638,25 @@ declare namespace nkruntime {
         vars?: { [key: string]: string };
     }
 
+    /** Message `nakama.api.AccountFacebook`. */
+    interface AccountFacebook {
+        token?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountSteam`. */
+    interface AccountSteam {
+        token?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AddFriendsRequest`. */
+    interface AddFriendsRequest {
+        ids?: string[];
+        usernames?: string[];
+        metadata?: string;
+    }
+
     /** Message `nakama.api.Account`. */
     interface ApiAccount {
         user?: ApiUser | null;
@@ -616,15 +668,63 @@ declare namespace nkruntime {
         disableTime?: string | null;
     }
 
-    /** Message `nakama.api.Notification`. */
-    interface ApiNotification {
-        id?: string;
-        subject?: string;
-        content?: string;
-        code?: number;
+    /** Message `nakama.api.ChannelMessage`. */
+    interface ApiChannelMessage {
+        channelId?: string;
+        messageId?: string;
+        code?: number | null;
         senderId?: string;
+        username?: string;
+        content?: string;
         createTime?: string | null;
-        persistent?: boolean;
+        updateTime?: string | null;
+        persistent?: boolean | null;
+        roomName?: string;
+        groupId?: string;
+        userIdOne?: string;
+        userIdTwo?: string;
+    }
+
+    /** Message `nakama.api.ChannelMessageList`. */
+    interface ApiChannelMessageList {
+        messages?: ApiChannelMessage[];
+        nextCursor?: string;
+        prevCursor?: string;
+        cacheableCursor?: string;
+    }
+
+    /** Message `nakama.api.Friend`. */
+    interface ApiFriend {
+        user?: ApiUser | null;
+        state?: number | null;
+        updateTime?: string | null;
+        metadata?: string;
+    }
+
+    /** Message `nakama.api.FriendList`. */
+    interface ApiFriendList {
+        friends?: ApiFriend[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.FriendsOfFriendsList`. */
+    interface ApiFriendsOfFriendsList {
+        friendsOfFriends?: FriendsOfFriendsListFriendOfFriend[];
+        cursor?: string;
+    }
+
+    /** A notification in a list. The names are so in every language, as in the reference. */
+    interface ApiNotification {
+        id: string;
+        subject: string;
+        /** JSON text of an object. */
+        content: string;
+        code: number;
+        /** Who sent it; empty for the system. */
+        senderId: string;
+        persistent: boolean;
+        /** Unix seconds. */
+        createTime: number;
     }
 
     /** Message `nakama.api.StorageObject`. */
@@ -696,6 +796,79 @@ declare namespace nkruntime {
         username?: string;
     }
 
+    /** Message `nakama.api.BlockFriendsRequest`. */
+    interface BlockFriendsRequest {
+        ids?: string[];
+        usernames?: string[];
+    }
+
+    /** A message of a channel. The names are so in every language, as in the reference. */
+    interface ChannelMessage {
+        channelId: string;
+        messageId: string;
+        /**
+         * 0 chat, and what happens in groups: 3 join, 4 add, 5 leave, 6 kick, 7 promote, 8 ban,
+         * 9 demote.
+         */
+        code: number;
+        senderId: string;
+        username: string;
+        /** JSON text of an object. */
+        content: string;
+        /** Unix seconds. */
+        createTime: number;
+        /** Unix seconds. */
+        updateTime: number;
+        persistent: boolean;
+        /** Empty where it is no room. */
+        roomName: string;
+        /** Empty where it is no group. */
+        groupId: string;
+        /** Empty where it is not between two users. */
+        userIdOne: string;
+        /** Empty where it is not between two users. */
+        userIdTwo: string;
+    }
+
+    /** A page of messages. */
+    interface ChannelMessageList {
+        messages: ChannelMessage[];
+        /** Leads on; nothing in Lua and empty elsewhere where there is no more. */
+        nextCursor: string;
+        /** Leads back; nothing in Lua and empty elsewhere on the first page. */
+        prevCursor: string;
+    }
+
+    /**
+     * What a module learns of a message that it sent, changed or removed. The names are so in
+     * every language; JavaScript gets two values in objects. Both as in the reference.
+     */
+    interface ChannelMessageSendAck {
+        channelId: string;
+        messageId: string;
+        /** 0 chat, 1 update, 2 remove. */
+        code: number | {
+            /** The value. */
+            Value: number;
+        };
+        username: string;
+        /** Unix seconds. */
+        createTime: number;
+        /** Unix seconds. */
+        updateTime: number;
+        /** Whether the history knows. */
+        persistent: boolean | {
+            /** The value. */
+            Value: boolean;
+        };
+    }
+
+    /** Message `nakama.api.DeleteFriendsRequest`. */
+    interface DeleteFriendsRequest {
+        ids?: string[];
+        usernames?: string[];
+    }
+
     /** Message `nakama.api.DeleteNotificationsRequest`. */
     interface DeleteNotificationsRequest {
         ids?: string[];
@@ -721,11 +894,93 @@ declare namespace nkruntime {
         external?: boolean;
     }
 
+    /** An edge as modules get it. */
+    interface Friend {
+        /** The user at the other end. */
+        user: User;
+        /** 0 friend, 1 invitation sent, 2 invitation received, 3 blocked. */
+        state: number;
+        /** When the state last changed, Unix seconds. */
+        updateTime: number;
+        /** What is kept about the other user. */
+        metadata: { [key: string]: any };
+    }
+
+    /** A page of edges. */
+    interface FriendList {
+        /** By state, then by age. */
+        friends: Friend[];
+        /** Where the next page begins, if there is one. */
+        cursor?: string;
+    }
+
+    /** A friend of a friend. */
+    interface FriendOfFriend {
+        /** The id of the friend through whom the user is known. */
+        referrer: string;
+        /** The user. */
+        user: User;
+    }
+
+    /** A page of friends of friends. */
+    interface FriendsOfFriendsList {
+        /** By referrer, then by user. */
+        friendsOfFriends: FriendOfFriend[];
+        /** Where the next page begins, if there is one. */
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.FriendsOfFriendsList.FriendOfFriend`. */
+    interface FriendsOfFriendsListFriendOfFriend {
+        referrer?: string;
+        user?: ApiUser | null;
+    }
+
+    /** Message `nakama.api.GetUsersRequest`. */
+    interface GetUsersRequest {
+        ids?: string[];
+        usernames?: string[];
+        facebookIds?: string[];
+    }
+
     /** What came back. */
     interface HttpResponse {
         code: number;
         headers: { [key: string]: string[] };
         body: string;
+    }
+
+    /** Message `nakama.api.ImportFacebookFriendsRequest`. */
+    interface ImportFacebookFriendsRequest {
+        account?: AccountFacebook | null;
+        reset?: boolean | null;
+    }
+
+    /** Message `nakama.api.ImportSteamFriendsRequest`. */
+    interface ImportSteamFriendsRequest {
+        account?: AccountSteam | null;
+        reset?: boolean | null;
+    }
+
+    /** Message `nakama.api.ListChannelMessagesRequest`. */
+    interface ListChannelMessagesRequest {
+        channelId?: string;
+        limit?: number | null;
+        forward?: boolean | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListFriendsOfFriendsRequest`. */
+    interface ListFriendsOfFriendsRequest {
+        limit?: number | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListFriendsRequest`. */
+    interface ListFriendsRequest {
+        limit?: number | null;
+        state?: number | null;
+        cursor?: string;
     }
 
     /** Message `nakama.api.ListNotificationsRequest`. */
@@ -742,28 +997,14 @@ declare namespace nkruntime {
         cursor?: string;
     }
 
-    /** A notification in a list. The names are so in every language, as in the reference. */
-    interface Notification {
-        id: string;
-        subject: string;
-        /** JSON text of an object. */
-        content: string;
-        code: number;
-        /** Who sent it; empty for the system. */
-        senderId: string;
-        persistent: boolean;
-        /** Unix seconds. */
-        createTime: number;
-    }
-
     /** A notification that was asked for by id. */
-    interface NotificationById {
+    interface Notification {
         /** Not in Lua. */
         id?: string;
         userId: string;
         subject: string;
         persistent: boolean;
-        content: any;
+        content: { [key: string]: any };
         code: number;
         /** Who sent it, empty for the system. In JavaScript and native. */
         sender?: string;
@@ -794,7 +1035,7 @@ declare namespace nkruntime {
         /** What it is about; not empty. */
         subject: string;
         /** An object. */
-        content: any;
+        content: { [key: string]: any };
         /** Above 0; in JavaScript and native also between -2000 and -1000. */
         code: number;
         /** Who sends it; the system if not given. */
@@ -808,7 +1049,7 @@ declare namespace nkruntime {
         /** Which. */
         id: string;
         /** An object. */
-        content?: any;
+        content?: { [key: string]: any } | null;
         /** Not empty. */
         subject?: string | null;
         /** Who sent it. */
@@ -817,7 +1058,7 @@ declare namespace nkruntime {
 
     /** A page of notifications. */
     interface NotificationsList {
-        notifications: Notification[];
+        notifications: ApiNotification[];
         /** Where to go on, if there is more. */
         cursor: string | null;
     }
@@ -975,6 +1216,58 @@ declare namespace nkruntime {
         /** Unix seconds. */
         updateTime: number;
         metadata: { [key: string]: any };
+    }
+
+    /** Message `nakama.api.Users`. */
+    interface Users {
+        users?: ApiUser[];
+    }
+
+    /** A page of the ledger. */
+    interface WalletLedgerList {
+        items: WalletLedgerResult[];
+        /** Where to go on, if there is more; else nothing in JavaScript, and empty elsewhere. */
+        cursor: string | null;
+    }
+
+    /** A change of a wallet. */
+    interface WalletLedgerResult {
+        id: string;
+        userId: string;
+        /** Unix seconds. */
+        createTime: number;
+        /** Unix seconds. */
+        updateTime: number;
+        /**
+         * What was added to each currency. From `walletLedgerUpdate` in JavaScript, the given
+         * metadata.
+         */
+        changeset: { [key: string]: number };
+        /**
+         * What the ledger knows of it. From `walletLedgerUpdate`: in Lua what was given, in
+         * JavaScript nothing.
+         */
+        metadata: { [key: string]: any };
+    }
+
+    /** What a module changes of a user's wallet. */
+    interface WalletUpdate {
+        /** Whose; the system user's if not given outside JavaScript. */
+        userId?: string | null;
+        /** What is added to each currency, in whole numbers; negative amounts are taken away. */
+        changeset: { [key: string]: number };
+        /** What the ledger is to know of it: an object. */
+        metadata?: { [key: string]: any } | null;
+    }
+
+    /** A changed wallet. */
+    interface WalletUpdateResult {
+        /** After the change. */
+        updated: { [key: string]: number };
+        /** Before it. */
+        previous: { [key: string]: number };
+        /** Whose. Not a result of `wallet_update` in Lua. */
+        userId?: string;
     }
 
     /** Message `nakama.api.WriteStorageObject`. */

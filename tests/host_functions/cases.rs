@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Case, fails, gives, runs};
 
 mod channel_message;
+mod friend;
 mod group;
 mod notification;
 mod storage;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         group::cases(),
         channel_message::cases(),
         wallet::cases(),
+        friend::cases(),
         sql(),
         events(),
         metrics(),

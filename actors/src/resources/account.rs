@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     authenticate::{USERNAME_CHARACTERS, USERNAME_LENGTH, USERNAME_TAKEN},
-    group, rules,
+    friend, group, rules,
     user::{self, UserInfo, user_columns},
 };
 use crate::{
@@ -153,6 +153,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
     let cut = cx
         .db
         .transaction(async |sql| -> Result<_, DbError> {
+            friend::forget(sql, user).await?;
             if sql.execute(DELETE, &[&user]).await? == 0 {
                 return Ok(None);
             }

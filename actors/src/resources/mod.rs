@@ -4,6 +4,7 @@ pub mod account;
 pub mod authenticate;
 pub mod channel_message;
 pub mod event;
+pub mod friend;
 pub mod group;
 pub mod healthcheck;
 pub mod link;

@@ -1,8 +1,11 @@
 //! Users: what of an account others may see, and banning.
 
 use chrono::{DateTime, Utc};
-use guildhall_core::{OrFault, Result};
-use guildhall_proto::{Timestamp, api::User};
+use guildhall_core::{Caller, Code, OrFault, Result, Status};
+use guildhall_proto::{
+    Timestamp,
+    api::{GetUsersRequest, User, Users},
+};
 use schemars::JsonSchema;
 use serde::{
     Serialize, Serializer,
@@ -16,11 +19,37 @@ use super::object_value;
 use crate::{
     cx::Cx,
     database::{DbError, Sql},
+    endpoint::Body,
+    endpoints,
 };
+
+endpoints! {
+    /// Users by id, username or Facebook id; those that do not exist are left out.
+    Get "/v2/user" => GetUsers(GetUsersRequest) -> Users
+        { auth: Session, body: Body::None, handle: get_users }
+}
 
 const READING: &str = "Error retrieving user accounts.";
 
-/// The users with one of these ids, one of these usernames, or one of these Facebook ids.
+async fn get_users(cx: &Cx, _: &mut Caller, request: GetUsersRequest) -> Result<Users> {
+    let GetUsersRequest { ids: texts, usernames, facebook_ids } = request;
+    if texts.is_empty() && usernames.is_empty() && facebook_ids.is_empty() {
+        return Ok(Users::default());
+    }
+    let mut ids = Vec::with_capacity(texts.len());
+    for text in &texts {
+        ids.push(Uuid::try_parse(text).map_err(|_| {
+            Status::of(Code::InvalidArgument, format!("ID '{text}' is not a valid system ID."))
+        })?);
+    }
+    // The reference knows this form, and the database behind it does not.
+    if texts.iter().any(|text| text.starts_with("urn:")) {
+        return Err("an id that begins with urn:").or_fault(READING);
+    }
+    list(cx, &ids, &usernames, &facebook_ids).await.map(|users| Users { users })
+}
+
+/// The users with one of these ids, one of these usernames, or one of these Facebook ids, by id.
 ///
 /// # Errors
 /// A fault of the database.
@@ -32,6 +61,18 @@ pub async fn list(
 ) -> Result<Vec<User>> {
     let rows = cx.db.query(USERS, &[&ids, &usernames, &facebook_ids]).await.or_fault(READING)?;
     rows.iter().map(read).collect::<Result<_, _>>().or_fault(READING)
+}
+
+/// The ids of the users with these usernames; those that do not exist are left out.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn ids_of(cx: &Cx, usernames: &[String]) -> Result<Vec<Uuid>, DbError> {
+    if usernames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = cx.db.query(IDS_OF, &[&usernames]).await?;
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 /// Up to `count` users, beginning at a random place in the order of ids.
@@ -119,8 +160,12 @@ const USERS: &str = concat!(
     "SELECT ",
     user_columns!(),
     " FROM users u
-     WHERE u.id = ANY($1) OR u.username = ANY($2::text[]) OR u.facebook_id = ANY($3::text[])"
+     WHERE u.id = ANY($1) OR u.username = ANY($2::text[]) OR u.facebook_id = ANY($3::text[])
+     ORDER BY u.id"
 );
+
+/// $1 usernames. Reads users_username_key.
+const IDS_OF: &str = "SELECT id FROM users WHERE username = ANY($1::text[]) ORDER BY id";
 
 /// $1 the id to begin after, $2 rows; from the beginning where the end comes first. Reads the
 /// primary key of users.
@@ -237,7 +282,6 @@ impl Serialize for UserInfo {
 
 /// The host functions.
 pub mod nk {
-    use guildhall_core::{Code, Status};
     use serde::Deserialize;
 
     use super::*;

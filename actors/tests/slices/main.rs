@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod channel_message;
+mod friend;
 mod group;
 mod notification;
 mod postgres;
