@@ -63,6 +63,11 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "an_import_befriends_who_is_known_and_leaves_blocks",
     ),
     ("healthcheck", "tests/endpoints.rs", "an_event_is_taken_and_the_server_is_healthy"),
+    (
+        "identifier",
+        "actors/tests/slices/main.rs",
+        "sign_ins_at_once_share_a_statement_and_each_has_its_own_outcome",
+    ),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),
     (

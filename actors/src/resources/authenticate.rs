@@ -8,7 +8,10 @@ use rand::Rng;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::rules;
+use super::{
+    identifier::{Kind, find_or_make},
+    rules,
+};
 use crate::{
     cx::Cx,
     database::{DbError, Sql},
@@ -75,7 +78,7 @@ pub(super) const BANNED: Status = Status::new(Code::PermissionDenied, "User acco
 const WRONG_PASSWORD: Status = Status::new(Code::Unauthenticated, "Invalid credentials.");
 
 pub(super) const FINDING: &str = "Error finding user account.";
-const MAKING: &str = "Error finding or creating user account.";
+pub(super) const MAKING: &str = "Error finding or creating user account.";
 
 async fn custom(
     cx: &Cx,
@@ -134,7 +137,7 @@ pub struct Known {
 /// `NotFound` without `create`, `PermissionDenied` for a banned account, `AlreadyExists` for a
 /// username that is taken.
 pub async fn by_custom_id(cx: &Cx, id: &str, username: &str, create: bool) -> Result<Known> {
-    find_or_make(cx, BY_CUSTOM_ID, id, username, create).await
+    find_or_make(cx, Kind::Custom, id, username, create).await
 }
 
 /// The account with a device id, made under `username` if there is none and `create`.
@@ -142,19 +145,7 @@ pub async fn by_custom_id(cx: &Cx, id: &str, username: &str, create: bool) -> Re
 /// # Errors
 /// As [`by_custom_id`].
 pub async fn by_device_id(cx: &Cx, id: &str, username: &str, create: bool) -> Result<Known> {
-    find_or_make(cx, BY_DEVICE_ID, id, username, create).await
-}
-
-async fn find_or_make(cx: &Cx, sql: &str, id: &str, username: &str, create: bool) -> Result<Known> {
-    let new = Uuid::new_v4();
-    match cx.db.opt(sql, &[&id, &create, &new, &username]).await {
-        Err(error) if error.unique_violation().is_some() => {
-            // Another sign-in may have made this very account meanwhile.
-            let row = cx.db.opt(sql, &[&id, &false, &new, &username]).await.or_fault(MAKING)?;
-            known(row.ok_or(USERNAME_TAKEN)?)
-        }
-        row => known(row.or_fault(if create { MAKING } else { FINDING })?.ok_or(NO_ACCOUNT)?),
-    }
+    find_or_make(cx, Kind::Device, id, username, create).await
 }
 
 fn known(row: Row) -> Result<Known> {
@@ -362,41 +353,6 @@ fn letters() -> String {
     let mut random = rand::rng();
     (0..10).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
 }
-
-/// $1 custom id, $2 whether to make the account, $3 its id then, $4 its username then.
-/// Reads the unique index users_custom_id_key.
-const BY_CUSTOM_ID: &str = "
-    WITH known AS (
-        SELECT id, username, disable_time <> to_timestamp(0) AS banned
-          FROM users WHERE custom_id = $1
-    ), made AS (
-        INSERT INTO users (id, username, custom_id, create_time, update_time)
-        SELECT $3::uuid, $4::text, $1, now(), now()
-         WHERE $2 AND NOT EXISTS (SELECT 1 FROM known)
-        RETURNING id, username
-    )
-    SELECT id, username, banned, false AS created FROM known
-    UNION ALL
-    SELECT id, username, false, true FROM made";
-
-/// $1 device id, $2 whether to make the account, $3 its id then, $4 its username then.
-/// Reads the primary keys of user_device and users.
-const BY_DEVICE_ID: &str = "
-    WITH known AS (
-        SELECT u.id, u.username, u.disable_time <> to_timestamp(0) AS banned
-          FROM user_device d JOIN users u ON u.id = d.user_id
-         WHERE d.id = $1
-    ), made AS (
-        INSERT INTO users (id, username, create_time, update_time)
-        SELECT $3::uuid, $4::text, now(), now()
-         WHERE $2 AND NOT EXISTS (SELECT 1 FROM known)
-        RETURNING id, username
-    ), linked AS (
-        INSERT INTO user_device (id, user_id) SELECT $1, id FROM made
-    )
-    SELECT id, username, banned, false AS created FROM known
-    UNION ALL
-    SELECT id, username, false, true FROM made";
 
 /// $1 e-mail in lower case. Reads the unique index users_email_key.
 const BY_EMAIL: &str = "

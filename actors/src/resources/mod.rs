@@ -7,6 +7,7 @@ pub mod event;
 pub mod friend;
 pub mod group;
 pub mod healthcheck;
+pub mod identifier;
 pub mod link;
 pub mod notification;
 mod rules;
@@ -29,6 +30,8 @@ use crate::{
 /// The batchers of the resources: small writes of concurrent calls, gathered.
 #[derive(Debug)]
 pub struct Batches {
+    /// Sign-ins by custom id and device id.
+    pub sign_in: identifier::Batches,
     /// Writes of single storage objects.
     pub storage: storage::Batches,
 }
@@ -36,7 +39,10 @@ pub struct Batches {
 impl Batches {
     /// Batchers on `db`.
     pub fn new(config: &config::Batch, db: &Database, io: &Handle) -> Self {
-        Self { storage: storage::Batches::new(config, db, io) }
+        Self {
+            sign_in: identifier::Batches::new(config, db, io),
+            storage: storage::Batches::new(config, db, io),
+        }
     }
 }
 

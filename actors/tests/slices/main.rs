@@ -96,6 +96,64 @@ fn sign_ups_at_once_with_one_id_make_one_account() {
 }
 
 #[test]
+fn sign_ins_at_once_share_a_statement_and_each_has_its_own_outcome() {
+    let Some(slices) = Slices::start(|_| {}) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        for device in [false, true] {
+            let by_id = async |id: &str, name: &str, create| {
+                if device {
+                    authenticate::by_device_id(cx, id, name, create).await
+                } else {
+                    authenticate::by_custom_id(cx, id, name, create).await
+                }
+            };
+            let name = |name: &str| format!("{name}-{device}");
+            let old = by_id("an-old-account", &name("old"), true).await.unwrap();
+            let banned = by_id("a-banned-account", &name("banned"), true).await.unwrap();
+            user::ban(cx, &[banned.id]).await.unwrap();
+            let (not_found, taken) = ("User account not found.", "Username is already in use.");
+
+            let mut asked: Vec<(String, String, bool, Result<bool, &str>)> = vec![
+                ("an-old-account".into(), name("other"), true, Ok(false)),
+                ("an-old-account".into(), name("other"), false, Ok(false)),
+                ("a-banned-account".into(), name("any"), true, Err("User account banned.")),
+                ("nobody-has-this".into(), name("nobody"), false, Err(not_found)),
+                ("a-taken-name-1".into(), name("old"), true, Err(taken)),
+            ];
+            for n in 0..30 {
+                asked.push((
+                    format!("a-new-account-{n}"),
+                    name(&format!("new-{n}")),
+                    true,
+                    Ok(true),
+                ));
+            }
+            let outcomes = join_all(asked.iter().map(|it| by_id(&it.0, &it.1, it.2))).await;
+            for ((id, name, _, wanted), outcome) in asked.iter().zip(outcomes) {
+                match outcome {
+                    Ok(known) => {
+                        assert_eq!(Ok(known.created), *wanted, "{id}");
+                        let shown = if known.created { name } else { &old.username };
+                        assert_eq!(known.username, *shown, "{id}");
+                    }
+                    Err(error) => assert_eq!(Err(error.message()), *wanted, "{id}"),
+                }
+            }
+            // Of two new accounts that want one name, one is made.
+            let both =
+                join_all(["wants-it-too-1", "wants-it-too-2", "wants-it-too-3"].map(async |id| {
+                    by_id(id, &name("wanted"), true).await.map(|known| known.created)
+                }));
+            let made = both.await.into_iter().filter(|it| matches!(it, Ok(true))).count();
+            assert_eq!(made, 1);
+        }
+        assert_eq!(count(cx, "SELECT count(*) FROM users WHERE username <> ''").await, 66);
+        assert_eq!(count(cx, "SELECT count(*) FROM user_device").await, 33);
+    });
+}
+
+#[test]
 fn a_sign_in_fills_in_the_caller_and_its_tokens_open_sessions() {
     let Some(slices) = Slices::start(|_| {}) else { return };
     let cx = &*slices.cx;
