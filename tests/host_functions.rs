@@ -279,6 +279,7 @@ fn fields(function: &str) -> &'static [&'static str] {
         "friends_list" => &["friends", "cursor"],
         "friends_of_friends_list" => &["friends_of_friends", "cursor"],
         "http_request" => &["code", "headers", "body"],
+        "multi_update" => &["storage_write_acks", "wallet_update_acks"],
         "notifications_list" => &["notifications", "cursor"],
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],

@@ -5,7 +5,7 @@ use crate::{
     host::HostFunction,
     resources::{
         account, authenticate, channel_message, event, friend, group, healthcheck, link,
-        notification, session, storage, user, wallet,
+        multi_update, notification, session, storage, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -102,6 +102,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<link::nk::UnlinkCustom>(),
     HostFunction::of::<link::nk::UnlinkDevice>(),
     HostFunction::of::<link::nk::UnlinkEmail>(),
+    HostFunction::of::<multi_update::nk::MultiUpdate>(),
     HostFunction::of::<notification::nk::NotificationSend>(),
     HostFunction::of::<notification::nk::NotificationSendAll>(),
     HostFunction::of::<notification::nk::NotificationsDelete>(),

@@ -8,6 +8,7 @@ use super::{Case, fails, gives, runs};
 mod channel_message;
 mod friend;
 mod group;
+mod multi_update;
 mod notification;
 mod storage;
 mod wallet;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         channel_message::cases(),
         wallet::cases(),
         friend::cases(),
+        multi_update::cases(),
         sql(),
         events(),
         metrics(),

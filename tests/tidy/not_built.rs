@@ -81,7 +81,6 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "match_get",
         "match_list",
         "match_signal",
-        "multi_update",
         "party_list",
         "purchase_get_by_transaction_id",
         "purchase_validate_apple",

@@ -121,6 +121,14 @@ pub struct Changes {
 /// `InvalidArgument` for a username that cannot be one or where nothing is to change,
 /// `AlreadyExists` for one that is taken.
 pub async fn update(cx: &Cx, user: Uuid, changes: &Changes) -> Result<()> {
+    update_in(&cx.db, user, changes).await
+}
+
+/// As [`update`], within a transaction.
+///
+/// # Errors
+/// As [`update`].
+pub async fn update_in(sql: &impl Sql, user: Uuid, changes: &Changes) -> Result<()> {
     let Changes { username, display_name, timezone, location, lang_tag, avatar_url, metadata } =
         changes;
     let username = username.as_ref().filter(|name| !name.is_empty());
@@ -133,7 +141,7 @@ pub async fn update(cx: &Cx, user: Uuid, changes: &Changes) -> Result<()> {
     }
     let params: Params<'_> =
         &[&user, &username, display_name, timezone, location, lang_tag, avatar_url, metadata];
-    match cx.db.execute(UPDATE, params).await {
+    match sql.execute(UPDATE, params).await {
         Err(error) if error.unique_violation().is_some() => Err(USERNAME_TAKEN.into()),
         done => done.or_fault(UPDATING).map(drop),
     }

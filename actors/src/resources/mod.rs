@@ -9,6 +9,7 @@ pub mod group;
 pub mod healthcheck;
 pub mod identifier;
 pub mod link;
+pub mod multi_update;
 pub mod notification;
 mod rules;
 pub mod session;

@@ -279,6 +279,7 @@ const UPDATE_LEDGER: &str = "
 /// The host functions.
 pub mod nk {
     use schemars::JsonSchema;
+    use serde::{Deserializer, de::Error as _};
     use serde_json::{Map, Value};
 
     use super::*;
@@ -303,6 +304,31 @@ pub mod nk {
 
     const UPDATING: &str = "failed to update user wallet";
 
+    /// An amount as modules give it: what is no whole number is refused, not cut.
+    struct Amount(i64);
+
+    impl<'de> Deserialize<'de> for Amount {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let amount = match Value::deserialize(deserializer)? {
+                Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+                _ => None,
+            };
+            let refusal = || D::Error::custom("expects changeset values to be whole numbers");
+            amount.map(Self).ok_or_else(refusal)
+        }
+    }
+
+    /// The whole number that `number` is, if it is one of 64 bits.
+    fn whole(number: f64) -> Option<i64> {
+        let bound = -(i64::MIN as f64);
+        (number.fract() == 0.0 && (-bound..bound).contains(&number)).then_some(number as i64)
+    }
+
+    fn whole_amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Wallet, D::Error> {
+        let amounts = BTreeMap::<String, Amount>::deserialize(deserializer)?;
+        Ok(amounts.into_iter().map(|(currency, Amount(amount))| (currency, amount)).collect())
+    }
+
     /// What a module changes of a user's wallet.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[schemars(rename = "WalletUpdate")]
@@ -312,6 +338,7 @@ pub mod nk {
         #[schemars(with = "String")]
         user_id: Option<Uuid>,
         /// What is added to each currency, in whole numbers; negative amounts are taken away.
+        #[serde(deserialize_with = "whole_amounts")]
         changeset: Wallet,
         /// What the ledger is to know of it: an object.
         #[serde(default)]
@@ -319,7 +346,7 @@ pub mod nk {
         metadata: Option<Value>,
     }
 
-    fn named<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
         user_id(deserializer).map(Some)
     }
 
@@ -351,6 +378,7 @@ pub mod nk {
         #[serde(deserialize_with = "user_id")]
         user_id: Uuid,
         /// What is added to each currency, in whole numbers; negative amounts are taken away.
+        #[serde(deserialize_with = "whole_amounts")]
         changeset: Wallet,
         /// What the ledger is to know of it: an object.
         #[serde(default)]

@@ -4,6 +4,7 @@
 mod channel_message;
 mod friend;
 mod group;
+mod multi_update;
 mod notification;
 mod postgres;
 mod storage;

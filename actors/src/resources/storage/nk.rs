@@ -157,6 +157,27 @@ pub struct Ack {
     version: String,
 }
 
+impl WriteRequest {
+    /// What is to be written.
+    pub(in crate::resources) fn checked(self, origin: Origin<'_>) -> Result<Write, Status> {
+        let value = object_text(origin, &self.value).ok_or(VALUE)?;
+        Ok(Write {
+            place: place(self.collection, self.key, self.user_id)?,
+            value,
+            condition: condition(self.version)?,
+            read: self.permission_read,
+            write: self.permission_write,
+        })
+    }
+}
+
+impl From<StorageObjectAck> for Ack {
+    fn from(ack: StorageObjectAck) -> Self {
+        let StorageObjectAck { key, collection, user_id, version, .. } = ack;
+        Self { key, collection, user_id, version }
+    }
+}
+
 /// `nk.storage_write(objects)`
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct StorageWrite {
@@ -169,25 +190,12 @@ impl HostFn for StorageWrite {
     async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Ack>> {
         let mut writes = Vec::with_capacity(self.objects.len());
         for object in self.objects {
-            let value = object_text(origin, &object.value).ok_or(VALUE)?;
-            writes.push(Write {
-                place: place(object.collection, object.key, object.user_id)?,
-                value,
-                condition: condition(object.version)?,
-                read: object.permission_read,
-                write: object.permission_write,
-            });
+            writes.push(object.checked(origin)?);
         }
         const DOING: &str = "failed to write storage objects";
         let acks = write(cx, Access::Server, &writes).await;
-        let shown = |ack: StorageObjectAck| Ack {
-            key: ack.key,
-            collection: ack.collection,
-            user_id: ack.user_id,
-            version: ack.version,
-        };
         let acks = acks.map_err(|error| failed(DOING, error))?;
-        Ok(acks.into_iter().map(shown).collect())
+        Ok(acks.into_iter().map(Ack::from).collect())
     }
 }
 
@@ -203,6 +211,13 @@ pub struct DeleteRequest {
     version: Option<String>,
 }
 
+impl DeleteRequest {
+    /// What is to be deleted, and what must be there.
+    pub(in crate::resources) fn checked(self) -> Result<(Place, Condition), Status> {
+        Ok((place(self.collection, self.key, self.user_id)?, condition(self.version)?))
+    }
+}
+
 /// `nk.storage_delete(object_ids)`
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct StorageDelete {
@@ -216,8 +231,7 @@ impl HostFn for StorageDelete {
     async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
         let mut deletes = Vec::with_capacity(self.object_ids.len());
         for object in self.object_ids {
-            let place = place(object.collection, object.key, object.user_id)?;
-            deletes.push((place, condition(object.version)?));
+            deletes.push(object.checked()?);
         }
         let done = delete(cx, Access::Server, &deletes).await;
         done.map_err(|error| failed("failed to remove storage", error))
