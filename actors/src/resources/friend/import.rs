@@ -180,11 +180,11 @@ const RESET: &str = "
 /// are locked. Reads the primary key of users and user_edge_source_id_destination_id_key.
 const BEFRIEND: &str = concat!(
     "WITH known AS MATERIALIZED (
-        SELECT f.id, f.place, mine.state AS mine, theirs.state AS theirs
+        SELECT f.id, f.place,
+               (SELECT state FROM user_edge WHERE source_id = $1 AND destination_id = f.id) AS mine,
+               (SELECT state FROM user_edge WHERE source_id = f.id AND destination_id = $1) AS theirs
           FROM unnest($2::uuid[]) WITH ORDINALITY AS f (id, place)
           JOIN users u ON u.id = f.id
-          LEFT JOIN user_edge mine ON mine.source_id = $1 AND mine.destination_id = f.id
-          LEFT JOIN user_edge theirs ON theirs.source_id = f.id AND theirs.destination_id = $1
     ), accepted AS (
         UPDATE user_edge e
            SET state = 0, update_time = now(),
