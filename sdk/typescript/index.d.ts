@@ -329,6 +329,37 @@ declare namespace nkruntime {
         friendsDelete(userId: string, username: string, userIds?: string[] | null, usernames?: string[] | null): void;
         friendsList(userId: string, limit?: number | null, state?: number | null, cursor?: string | null): FriendList;
         friendsOfFriendsList(userId: string, limit?: number | null, cursor?: string | null): FriendsOfFriendsList;
+        /** Makes a group. */
+        groupCreate(userId: string, name: string, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: any, maxCount?: number | null): Group;
+        /** Deletes a group, if there is one. */
+        groupDelete(groupId: string): void;
+        /**
+         * Changes what is given of a group. An empty text unsets a field in JavaScript and
+         * leaves it elsewhere, as in the reference.
+         */
+        groupUpdate(groupId: string, userId?: string | null, name?: string | null, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: any, maxCount?: number | null): void;
+        /** Lets a user join an open group, or ask to join a closed one. */
+        groupUserJoin(groupId: string, userId: string, username: string): void;
+        /** Lets a user leave a group. */
+        groupUserLeave(groupId: string, userId: string, username: string): void;
+        /** Takes users into a group. */
+        groupUsersAdd(groupId: string, userIds: string[], callerId?: string | null): void;
+        /** Puts users out of a group for good. */
+        groupUsersBan(groupId: string, userIds: string[], callerId?: string | null): void;
+        /** Lowers users by one rank. */
+        groupUsersDemote(groupId: string, userIds: string[], callerId?: string | null): void;
+        /** Puts users out of a group, refuses who asked to join, or lifts a ban. */
+        groupUsersKick(groupId: string, userIds: string[], callerId?: string | null): void;
+        /** A page of the users of a group. */
+        groupUsersList(groupId: string, limit?: number | null, state?: number | null, cursor?: string | null): GroupUserList;
+        /** Raises users by one rank. */
+        groupUsersPromote(groupId: string, userIds: string[], callerId?: string | null): void;
+        /** The groups with these ids. */
+        groupsGetId(groupIds: string[]): Group[];
+        /** So many groups by chance. */
+        groupsGetRandom(count?: number | null): Group[];
+        /** A page of the groups that fit. */
+        groupsList(name?: string | null, langTag?: string | null, open?: boolean | null, edgeCount?: number | null, limit?: number | null, cursor?: string | null): GroupList;
         /** Raw bytes. */
         hmacSha256Hash(input: Bytes, key: Bytes): ArrayBuffer;
         httpRequest(url: string, method: string, headers?: { [key: string]: string } | null, body?: Bytes | null, timeoutMs?: number | null, insecure?: boolean | null): HttpResponse;
@@ -347,6 +378,8 @@ declare namespace nkruntime {
         metricsGaugeSet(name: string, tags: { [key: string]: string } | null | undefined, value: number): void;
         /** A time in nanoseconds; a negative one is none. */
         metricsTimerRecord(name: string, tags: { [key: string]: string } | null | undefined, value: number): void;
+        /** Changes accounts, storage objects and wallets, all of them or none. */
+        multiUpdate(accountUpdates?: UserUpdateAccount[] | null, storageWrites?: StorageWriteRequest[] | null, storageDeletes?: StorageDeleteRequest[] | null, walletUpdates?: WalletUpdate[] | null, updateLedger?: boolean | null): MultiUpdateResult;
         /** Sends a notification to one user. */
         notificationSend(userId: string, subject: string, content: { [key: string]: any }, code: number, sender?: string | null, persistent?: boolean | null): void;
         /** Sends a notification to everybody. Persistent ones are written in the background. */
@@ -392,6 +425,8 @@ declare namespace nkruntime {
         unlinkCustom(userId: string, customId?: string | null): void;
         unlinkDevice(userId: string, deviceId: string): void;
         unlinkEmail(userId: string, email?: string | null): void;
+        /** A page of the groups of a user. */
+        userGroupsList(userId: string, limit?: number | null, state?: number | null, cursor?: string | null): UserGroupList;
         usersBanId(userIds: string[]): void;
         /**
          * The edges of a user to these others. An empty list is refused in Lua, as in the
@@ -435,8 +470,8 @@ declare namespace nkruntime {
         getConfig(): Config;
         registerBeforeAddFriends(fn: BeforeHookFunction<AddFriendsRequest>): void;
         registerAfterAddFriends(fn: AfterHookFunction<void, AddFriendsRequest>): void;
-        registerBeforeAddGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterAddGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAddGroupUsers(fn: BeforeHookFunction<AddGroupUsersRequest>): void;
+        registerAfterAddGroupUsers(fn: AfterHookFunction<void, AddGroupUsersRequest>): void;
         registerBeforeAuthenticateApple(fn: BeforeHookFunction<any>): void;
         registerAfterAuthenticateApple(fn: AfterHookFunction<any, any>): void;
         registerBeforeAuthenticateCustom(fn: BeforeHookFunction<AuthenticateCustomRequest>): void;
@@ -455,18 +490,18 @@ declare namespace nkruntime {
         registerAfterAuthenticateGoogle(fn: AfterHookFunction<any, any>): void;
         registerBeforeAuthenticateSteam(fn: BeforeHookFunction<any>): void;
         registerAfterAuthenticateSteam(fn: AfterHookFunction<any, any>): void;
-        registerBeforeBanGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterBanGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeBanGroupUsers(fn: BeforeHookFunction<BanGroupUsersRequest>): void;
+        registerAfterBanGroupUsers(fn: AfterHookFunction<void, BanGroupUsersRequest>): void;
         registerBeforeBlockFriends(fn: BeforeHookFunction<BlockFriendsRequest>): void;
         registerAfterBlockFriends(fn: AfterHookFunction<void, BlockFriendsRequest>): void;
-        registerBeforeCreateGroup(fn: BeforeHookFunction<any>): void;
-        registerAfterCreateGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeCreateGroup(fn: BeforeHookFunction<CreateGroupRequest>): void;
+        registerAfterCreateGroup(fn: AfterHookFunction<ApiGroup, CreateGroupRequest>): void;
         registerBeforeDeleteAccount(fn: BeforeHookFunction<void>): void;
         registerAfterDeleteAccount(fn: AfterHookFunction<void, void>): void;
         registerBeforeDeleteFriends(fn: BeforeHookFunction<DeleteFriendsRequest>): void;
         registerAfterDeleteFriends(fn: AfterHookFunction<void, DeleteFriendsRequest>): void;
-        registerBeforeDeleteGroup(fn: BeforeHookFunction<any>): void;
-        registerAfterDeleteGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteGroup(fn: BeforeHookFunction<DeleteGroupRequest>): void;
+        registerAfterDeleteGroup(fn: AfterHookFunction<void, DeleteGroupRequest>): void;
         registerBeforeDeleteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
         registerAfterDeleteLeaderboardRecord(fn: AfterHookFunction<any, any>): void;
         registerBeforeDeleteNotifications(fn: BeforeHookFunction<DeleteNotificationsRequest>): void;
@@ -475,8 +510,8 @@ declare namespace nkruntime {
         registerAfterDeleteStorageObjects(fn: AfterHookFunction<void, DeleteStorageObjectsRequest>): void;
         registerBeforeDeleteTournamentRecord(fn: BeforeHookFunction<any>): void;
         registerAfterDeleteTournamentRecord(fn: AfterHookFunction<any, any>): void;
-        registerBeforeDemoteGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterDemoteGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDemoteGroupUsers(fn: BeforeHookFunction<DemoteGroupUsersRequest>): void;
+        registerAfterDemoteGroupUsers(fn: AfterHookFunction<void, DemoteGroupUsersRequest>): void;
         registerBeforeEvent(fn: BeforeHookFunction<Event>): void;
         registerAfterEvent(fn: AfterHookFunction<void, Event>): void;
         registerBeforeGetAccount(fn: BeforeHookFunction<void>): void;
@@ -491,14 +526,14 @@ declare namespace nkruntime {
         registerAfterImportFacebookFriends(fn: AfterHookFunction<void, ImportFacebookFriendsRequest>): void;
         registerBeforeImportSteamFriends(fn: BeforeHookFunction<ImportSteamFriendsRequest>): void;
         registerAfterImportSteamFriends(fn: AfterHookFunction<void, ImportSteamFriendsRequest>): void;
-        registerBeforeJoinGroup(fn: BeforeHookFunction<any>): void;
-        registerAfterJoinGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeJoinGroup(fn: BeforeHookFunction<JoinGroupRequest>): void;
+        registerAfterJoinGroup(fn: AfterHookFunction<void, JoinGroupRequest>): void;
         registerBeforeJoinTournament(fn: BeforeHookFunction<any>): void;
         registerAfterJoinTournament(fn: AfterHookFunction<any, any>): void;
-        registerBeforeKickGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterKickGroupUsers(fn: AfterHookFunction<any, any>): void;
-        registerBeforeLeaveGroup(fn: BeforeHookFunction<any>): void;
-        registerAfterLeaveGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeKickGroupUsers(fn: BeforeHookFunction<KickGroupUsersRequest>): void;
+        registerAfterKickGroupUsers(fn: AfterHookFunction<void, KickGroupUsersRequest>): void;
+        registerBeforeLeaveGroup(fn: BeforeHookFunction<LeaveGroupRequest>): void;
+        registerAfterLeaveGroup(fn: AfterHookFunction<void, LeaveGroupRequest>): void;
         registerBeforeLinkApple(fn: BeforeHookFunction<any>): void;
         registerAfterLinkApple(fn: AfterHookFunction<any, any>): void;
         registerBeforeLinkCustom(fn: BeforeHookFunction<AccountCustom>): void;
@@ -523,10 +558,10 @@ declare namespace nkruntime {
         registerAfterListFriends(fn: AfterHookFunction<ApiFriendList, ListFriendsRequest>): void;
         registerBeforeListFriendsOfFriends(fn: BeforeHookFunction<ListFriendsOfFriendsRequest>): void;
         registerAfterListFriendsOfFriends(fn: AfterHookFunction<ApiFriendsOfFriendsList, ListFriendsOfFriendsRequest>): void;
-        registerBeforeListGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterListGroupUsers(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListGroups(fn: BeforeHookFunction<any>): void;
-        registerAfterListGroups(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListGroupUsers(fn: BeforeHookFunction<ListGroupUsersRequest>): void;
+        registerAfterListGroupUsers(fn: AfterHookFunction<ApiGroupUserList, ListGroupUsersRequest>): void;
+        registerBeforeListGroups(fn: BeforeHookFunction<ListGroupsRequest>): void;
+        registerAfterListGroups(fn: AfterHookFunction<ApiGroupList, ListGroupsRequest>): void;
         registerBeforeListLeaderboardRecords(fn: BeforeHookFunction<any>): void;
         registerAfterListLeaderboardRecords(fn: AfterHookFunction<any, any>): void;
         registerBeforeListLeaderboardRecordsAroundOwner(fn: BeforeHookFunction<any>): void;
@@ -547,10 +582,10 @@ declare namespace nkruntime {
         registerAfterListTournamentRecordsAroundOwner(fn: AfterHookFunction<any, any>): void;
         registerBeforeListTournaments(fn: BeforeHookFunction<any>): void;
         registerAfterListTournaments(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListUserGroups(fn: BeforeHookFunction<any>): void;
-        registerAfterListUserGroups(fn: AfterHookFunction<any, any>): void;
-        registerBeforePromoteGroupUsers(fn: BeforeHookFunction<any>): void;
-        registerAfterPromoteGroupUsers(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListUserGroups(fn: BeforeHookFunction<ListUserGroupsRequest>): void;
+        registerAfterListUserGroups(fn: AfterHookFunction<ApiUserGroupList, ListUserGroupsRequest>): void;
+        registerBeforePromoteGroupUsers(fn: BeforeHookFunction<PromoteGroupUsersRequest>): void;
+        registerAfterPromoteGroupUsers(fn: AfterHookFunction<void, PromoteGroupUsersRequest>): void;
         registerBeforeReadStorageObjects(fn: BeforeHookFunction<ReadStorageObjectsRequest>): void;
         registerAfterReadStorageObjects(fn: AfterHookFunction<StorageObjects, ReadStorageObjectsRequest>): void;
         registerBeforeSessionLogout(fn: BeforeHookFunction<SessionLogoutRequest>): void;
@@ -577,8 +612,8 @@ declare namespace nkruntime {
         registerAfterUnlinkSteam(fn: AfterHookFunction<any, any>): void;
         registerBeforeUpdateAccount(fn: BeforeHookFunction<UpdateAccountRequest>): void;
         registerAfterUpdateAccount(fn: AfterHookFunction<void, UpdateAccountRequest>): void;
-        registerBeforeUpdateGroup(fn: BeforeHookFunction<any>): void;
-        registerAfterUpdateGroup(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUpdateGroup(fn: BeforeHookFunction<UpdateGroupRequest>): void;
+        registerAfterUpdateGroup(fn: AfterHookFunction<void, UpdateGroupRequest>): void;
         registerBeforeValidatePurchaseApple(fn: BeforeHookFunction<any>): void;
         registerAfterValidatePurchaseApple(fn: AfterHookFunction<any, any>): void;
         registerBeforeValidatePurchaseFacebookInstant(fn: BeforeHookFunction<any>): void;
@@ -657,6 +692,12 @@ declare namespace nkruntime {
         metadata?: string;
     }
 
+    /** Message `nakama.api.AddGroupUsersRequest`. */
+    interface AddGroupUsersRequest {
+        groupId?: string;
+        userIds?: string[];
+    }
+
     /** Message `nakama.api.Account`. */
     interface ApiAccount {
         user?: ApiUser | null;
@@ -710,6 +751,34 @@ declare namespace nkruntime {
     /** Message `nakama.api.FriendsOfFriendsList`. */
     interface ApiFriendsOfFriendsList {
         friendsOfFriends?: FriendsOfFriendsListFriendOfFriend[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.Group`. */
+    interface ApiGroup {
+        id?: string;
+        creatorId?: string;
+        name?: string;
+        description?: string;
+        langTag?: string;
+        metadata?: string;
+        avatarUrl?: string;
+        open?: boolean | null;
+        edgeCount?: number;
+        maxCount?: number;
+        createTime?: string | null;
+        updateTime?: string | null;
+    }
+
+    /** Message `nakama.api.GroupList`. */
+    interface ApiGroupList {
+        groups?: ApiGroup[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.GroupUserList`. */
+    interface ApiGroupUserList {
+        groupUsers?: GroupUserListGroupUser[];
         cursor?: string;
     }
 
@@ -768,6 +837,18 @@ declare namespace nkruntime {
         appleId?: string;
     }
 
+    /** Message `nakama.api.UserGroupList`. */
+    interface ApiUserGroupList {
+        userGroups?: ApiUserGroupListUserGroup[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.UserGroupList.UserGroup`. */
+    interface ApiUserGroupListUserGroup {
+        group?: ApiGroup | null;
+        state?: number | null;
+    }
+
     /** An account, as modules get it. */
     interface AuthResult {
         userId: string;
@@ -794,6 +875,12 @@ declare namespace nkruntime {
         account?: AccountEmail | null;
         create?: boolean | null;
         username?: string;
+    }
+
+    /** Message `nakama.api.BanGroupUsersRequest`. */
+    interface BanGroupUsersRequest {
+        groupId?: string;
+        userIds?: string[];
     }
 
     /** Message `nakama.api.BlockFriendsRequest`. */
@@ -863,10 +950,25 @@ declare namespace nkruntime {
         };
     }
 
+    /** Message `nakama.api.CreateGroupRequest`. */
+    interface CreateGroupRequest {
+        name?: string;
+        description?: string;
+        langTag?: string;
+        avatarUrl?: string;
+        open?: boolean;
+        maxCount?: number;
+    }
+
     /** Message `nakama.api.DeleteFriendsRequest`. */
     interface DeleteFriendsRequest {
         ids?: string[];
         usernames?: string[];
+    }
+
+    /** Message `nakama.api.DeleteGroupRequest`. */
+    interface DeleteGroupRequest {
+        groupId?: string;
     }
 
     /** Message `nakama.api.DeleteNotificationsRequest`. */
@@ -884,6 +986,12 @@ declare namespace nkruntime {
     /** Message `nakama.api.DeleteStorageObjectsRequest`. */
     interface DeleteStorageObjectsRequest {
         objectIds?: DeleteStorageObjectId[];
+    }
+
+    /** Message `nakama.api.DemoteGroupUsersRequest`. */
+    interface DemoteGroupUsersRequest {
+        groupId?: string;
+        userIds?: string[];
     }
 
     /** Message `nakama.api.Event`. */
@@ -943,6 +1051,56 @@ declare namespace nkruntime {
         facebookIds?: string[];
     }
 
+    /** A group as modules get it. */
+    interface Group {
+        id: string;
+        /** Who made it; the system's id if nobody was named. */
+        creatorId: string;
+        name: string;
+        description: string;
+        /** The language, as a BCP 47 tag. */
+        langTag: string;
+        metadata: { [key: string]: any };
+        avatarUrl: string;
+        /** Whether anybody may join. */
+        open: boolean;
+        /** The number of members, admins and superadmins. */
+        edgeCount: number;
+        /** The most there may be. */
+        maxCount: number;
+        /** Unix seconds. */
+        createTime: number;
+        /** Unix seconds. */
+        updateTime: number;
+    }
+
+    /** A page of groups. */
+    interface GroupList {
+        groups: Group[];
+        /** Where to go on, if there is more. */
+        cursor: string | null;
+    }
+
+    /** A user of a group. */
+    interface GroupUser {
+        user: User;
+        /** 0 superadmin, 1 admin, 2 member, 3 asked to join, 4 banned. */
+        state: number;
+    }
+
+    /** A page of the users of a group. */
+    interface GroupUserList {
+        groupUsers: GroupUser[];
+        /** Where to go on, if there is more. */
+        cursor: string | null;
+    }
+
+    /** Message `nakama.api.GroupUserList.GroupUser`. */
+    interface GroupUserListGroupUser {
+        user?: ApiUser | null;
+        state?: number | null;
+    }
+
     /** What came back. */
     interface HttpResponse {
         code: number;
@@ -960,6 +1118,22 @@ declare namespace nkruntime {
     interface ImportSteamFriendsRequest {
         account?: AccountSteam | null;
         reset?: boolean | null;
+    }
+
+    /** Message `nakama.api.JoinGroupRequest`. */
+    interface JoinGroupRequest {
+        groupId?: string;
+    }
+
+    /** Message `nakama.api.KickGroupUsersRequest`. */
+    interface KickGroupUsersRequest {
+        groupId?: string;
+        userIds?: string[];
+    }
+
+    /** Message `nakama.api.LeaveGroupRequest`. */
+    interface LeaveGroupRequest {
+        groupId?: string;
     }
 
     /** Message `nakama.api.ListChannelMessagesRequest`. */
@@ -983,6 +1157,24 @@ declare namespace nkruntime {
         cursor?: string;
     }
 
+    /** Message `nakama.api.ListGroupUsersRequest`. */
+    interface ListGroupUsersRequest {
+        groupId?: string;
+        limit?: number | null;
+        state?: number | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListGroupsRequest`. */
+    interface ListGroupsRequest {
+        name?: string;
+        cursor?: string;
+        limit?: number | null;
+        langTag?: string;
+        members?: number | null;
+        open?: boolean | null;
+    }
+
     /** Message `nakama.api.ListNotificationsRequest`. */
     interface ListNotificationsRequest {
         limit?: number | null;
@@ -995,6 +1187,20 @@ declare namespace nkruntime {
         collection?: string;
         limit?: number | null;
         cursor?: string;
+    }
+
+    /** Message `nakama.api.ListUserGroupsRequest`. */
+    interface ListUserGroupsRequest {
+        userId?: string;
+        limit?: number | null;
+        state?: number | null;
+        cursor?: string;
+    }
+
+    /** What was written and changed; in Lua nothing in place of an empty list. */
+    interface MultiUpdateResult {
+        storageWriteAcks: StorageWriteAck[];
+        walletUpdateAcks: WalletUpdateResult[];
     }
 
     /** A notification that was asked for by id. */
@@ -1061,6 +1267,12 @@ declare namespace nkruntime {
         notifications: ApiNotification[];
         /** Where to go on, if there is more. */
         cursor: string | null;
+    }
+
+    /** Message `nakama.api.PromoteGroupUsersRequest`. */
+    interface PromoteGroupUsersRequest {
+        groupId?: string;
+        userIds?: string[];
     }
 
     /** Message `nakama.api.ReadStorageObjectId`. */
@@ -1189,6 +1401,16 @@ declare namespace nkruntime {
         timezone?: string | null;
     }
 
+    /** Message `nakama.api.UpdateGroupRequest`. */
+    interface UpdateGroupRequest {
+        groupId?: string;
+        name?: string | null;
+        description?: string | null;
+        langTag?: string | null;
+        avatarUrl?: string | null;
+        open?: boolean | null;
+    }
+
     /**
      * A user as modules get it: identifiers that are not set are left out, times are Unix
      * seconds, metadata is a value.
@@ -1216,6 +1438,37 @@ declare namespace nkruntime {
         /** Unix seconds. */
         updateTime: number;
         metadata: { [key: string]: any };
+    }
+
+    /** A page of the groups of a user. */
+    interface UserGroupList {
+        userGroups: UserGroupListUserGroup[];
+        /** Where to go on, if there is more. */
+        cursor: string | null;
+    }
+
+    /** A group of a user. */
+    interface UserGroupListUserGroup {
+        group: Group;
+        /** 0 superadmin, 1 admin, 2 member, 3 asked to join. */
+        state: number;
+    }
+
+    /**
+     * What a module changes of an account; what is not given stays. An empty text unsets a
+     * field, but for the username; from native modules it leaves it.
+     */
+    interface UserUpdateAccount {
+        /** Whose. */
+        userId?: string | null;
+        username?: string | null;
+        displayName?: string | null;
+        timezone?: string | null;
+        location?: string | null;
+        langTag?: string | null;
+        avatarUrl?: string | null;
+        /** An object. */
+        metadata?: { [key: string]: any } | null;
     }
 
     /** Message `nakama.api.Users`. */
