@@ -4,8 +4,8 @@ use crate::{
     endpoint::EndpointVisitor,
     host::HostFunction,
     resources::{
-        account, authenticate, channel_message, event, friend, group, healthcheck, link,
-        multi_update, notification, session, storage, user, wallet,
+        account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
+        link, multi_update, notification, session, storage, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
 };
@@ -61,6 +61,8 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
 /// Every host function, by name in the order of the list.
 pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<account::nk::AccountDeleteId>(),
+    HostFunction::of::<account_export::nk::AccountExportId>(),
+    HostFunction::of::<account_export::nk::AccountImportId>(),
     HostFunction::of::<account::nk::AccountGetId>(),
     HostFunction::of::<account::nk::AccountUpdateId>(),
     HostFunction::of::<account::nk::AccountsGetId>(),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Case, fails, gives, runs};
 
+mod account_export;
 mod channel_message;
 mod friend;
 mod group;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         wallet::cases(),
         friend::cases(),
         multi_update::cases(),
+        account_export::cases(),
         sql(),
         events(),
         metrics(),

@@ -51,8 +51,6 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "WriteTournamentRecord",
     ],
     host_functions: &[
-        "account_export_id",
-        "account_import_id",
         "authenticate_apple",
         "authenticate_facebook",
         "authenticate_facebook_instant_game",

@@ -340,7 +340,8 @@ pub mod nk {
 
     const METADATA: Status = Status::new(Code::InvalidArgument, "expects metadata to be an object");
 
-    fn shown(origin: Origin<'_>, account: Account) -> AccountInfo {
+    /// The account as the calling language gets it.
+    pub(in crate::resources) fn shown(origin: Origin<'_>, account: Account) -> AccountInfo {
         AccountInfo { account, flat: origin.language == Language::Lua }
     }
 

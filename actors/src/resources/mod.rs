@@ -1,6 +1,7 @@
 //! One slice per resource: endpoints, sentences, handlers, work, SQL and host functions.
 
 pub mod account;
+pub mod account_export;
 pub mod authenticate;
 pub mod channel_message;
 pub mod event;

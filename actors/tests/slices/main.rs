@@ -1,6 +1,7 @@
 //! The slices against a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod account_export;
 mod channel_message;
 mod friend;
 mod group;

@@ -327,6 +327,15 @@ pub async fn list(
     Ok(StorageObjectList { objects, cursor })
 }
 
+/// All objects of an owner, by collection and key.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn all_of(sql: &impl Sql, owner: Uuid) -> Result<Vec<StorageObject>> {
+    let rows = sql.query(ALL_OF, &[&owner]).await.or_fault(READING)?;
+    rows.iter().map(object).collect::<Result<_, _>>().or_fault(READING)
+}
+
 fn object(row: &Row) -> Result<StorageObject, DbError> {
     Ok(StorageObject {
         collection: row.try_get("collection")?,
@@ -361,6 +370,14 @@ const READ_ONE: &str = concat!(
      WHERE s.collection = $1 AND s.key = $2 AND s.user_id = $3
        AND ($4::uuid IS NULL OR s.read = 2 OR (s.read = 1 AND s.user_id = $4))"
 );
+
+/// $1 owner. Reads storage_auto_index_fk_user_id_ref_users.
+const ALL_OF: &str = "
+    SELECT collection, key, user_id, value::text AS value, version, read, write, create_time,
+           update_time
+      FROM storage
+     WHERE user_id = $1
+     ORDER BY collection, key";
 
 /// $1 collections, $2 keys, $3 owners, $4 reader or null for the server. Reads the primary key.
 const READ: &str = concat!(
