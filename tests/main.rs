@@ -6,6 +6,7 @@ mod support;
 mod client;
 mod durability;
 mod endpoints;
+mod filled;
 mod first_use;
 mod host_functions;
 mod native;
