@@ -143,7 +143,9 @@ impl Filter {
 
     /// The place before all groups, in the order that goes with this filter.
     fn beginning(&self) -> Place {
-        let (edge_count, id) = (i32::MAX, Uuid::max());
+        // More members than any of these groups has.
+        let edge_count = self.members.map_or(i32::MAX, |members| members.saturating_add(1));
+        let id = Uuid::max();
         match self {
             Self { name: Some(_), .. } => Place::Name { name: String::new() },
             Self { lang_tag: Some(_), open: None, members: None, .. } => {

@@ -323,10 +323,11 @@ pub async fn leave(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<(
 /// # Errors
 /// A fault of the database.
 pub async fn leave_all(sql: &impl Sql, user: Uuid) -> Result<(), DbError> {
+    // First, since it takes long, and nobody waits for the groups yet.
+    sql.execute(FORGET_BANS, &[&user]).await?;
     sql.query(LOCK_ALL, &[&user]).await?;
     sql.execute(DELETE_LED, &[&user]).await?;
-    sql.execute(LEAVE_ALL, &[&user]).await?;
-    sql.execute(FORGET_BANS, &[&user]).await.map(drop)
+    sql.execute(LEAVE_ALL, &[&user]).await.map(drop)
 }
 
 /// Locks the accounts of these users against deletion, and gives the names of those that exist.
@@ -433,10 +434,15 @@ const LOCK: &str = concat!(
     " FOR UPDATE"
 );
 
-/// $1 group, $2 users. Reads the primary key and group_edge_source_id_destination_id_key.
+/// $1 group, $2 users, looked up one by one however large the group is. Reads the primary key of
+/// group_edge and group_edge_source_id_destination_id_key.
 const STATES: &str = "
-    SELECT destination_id AS id, state FROM group_edge
-     WHERE source_id = $1 AND (state = 0 OR destination_id = ANY($2))";
+    SELECT destination_id AS id, state FROM group_edge WHERE source_id = $1 AND state = 0
+     UNION ALL
+    SELECT e.destination_id, e.state
+      FROM unnest($2::uuid[]) AS u (id)
+     CROSS JOIN LATERAL (SELECT destination_id, state FROM group_edge
+                          WHERE source_id = $1 AND destination_id = u.id LIMIT 1) AS e";
 
 /// $1 group. Reads the primary key of group_edge.
 const ADMINS: &str =
@@ -464,9 +470,9 @@ const BAN: &str = "
 
 /// $1 group, $2 users. Reads group_edge_source_id_destination_id_key.
 const LEAVE: &str = "
-    DELETE FROM group_edge
-     WHERE (source_id = $1 AND destination_id = ANY($2::uuid[]))
-        OR (source_id = ANY($2::uuid[]) AND destination_id = $1)";
+    DELETE FROM group_edge e USING unnest($2::uuid[]) AS u (id)
+     WHERE (e.source_id = $1 AND e.destination_id = u.id)
+        OR (e.source_id = u.id AND e.destination_id = $1)";
 
 /// $1 group, $2 users, $3 their states. Reads group_edge_source_id_destination_id_key.
 const CHANGE: &str = "

@@ -147,6 +147,7 @@ pub struct GroupCreate {
     open: bool,
     /// An object.
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     metadata: Option<Value>,
     /// The most members; 100 if not given.
     #[serde(default)]
@@ -207,6 +208,7 @@ pub struct GroupUpdate {
     open: Option<bool>,
     /// An object.
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     metadata: Option<Value>,
     /// The most members; 0 leaves it.
     #[serde(default)]
