@@ -263,7 +263,14 @@ declare namespace nkruntime {
     /** The functions of the server. */
     interface Nakama {
         accountDeleteId(userId: string, recorded?: boolean | null): void;
+        /** An account with all that belongs to it, as JSON text. */
+        accountExportId(userId: string): string;
         accountGetId(userId: string): Account;
+        /**
+         * Makes the account that an export is of, or replaces metadata, wallet and storage
+         * objects of another one with those of the export.
+         */
+        accountImportId(data: string, userId?: string | null): Account;
         /**
          * In JavaScript the metadata comes last. An empty text unsets a field in JavaScript and
          * leaves it elsewhere, as in the reference.
@@ -330,14 +337,14 @@ declare namespace nkruntime {
         friendsList(userId: string, limit?: number | null, state?: number | null, cursor?: string | null): FriendList;
         friendsOfFriendsList(userId: string, limit?: number | null, cursor?: string | null): FriendsOfFriendsList;
         /** Makes a group. */
-        groupCreate(userId: string, name: string, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: any, maxCount?: number | null): Group;
+        groupCreate(userId: string, name: string, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: { [key: string]: any } | null, maxCount?: number | null): Group;
         /** Deletes a group, if there is one. */
         groupDelete(groupId: string): void;
         /**
          * Changes what is given of a group. An empty text unsets a field in JavaScript and
          * leaves it elsewhere, as in the reference.
          */
-        groupUpdate(groupId: string, userId?: string | null, name?: string | null, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: any, maxCount?: number | null): void;
+        groupUpdate(groupId: string, userId?: string | null, name?: string | null, creatorId?: string | null, langTag?: string | null, description?: string | null, avatarUrl?: string | null, open?: boolean | null, metadata?: { [key: string]: any } | null, maxCount?: number | null): void;
         /** Lets a user join an open group, or ask to join a closed one. */
         groupUserJoin(groupId: string, userId: string, username: string): void;
         /** Lets a user leave a group. */
