@@ -7,7 +7,7 @@ use crate::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         link, multi_update, notification, session, storage, user, wallet,
     },
-    runtime::host::{cache, clock, codec, crypto, http, metrics, settings, sql, uuid},
+    runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
 
 /// Shows every endpoint to `visitor`.
@@ -154,6 +154,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<crypto::BcryptHash>(),
     HostFunction::of::<crypto::BcryptCompare>(),
     HostFunction::of::<crypto::SecureRandomBytes>(),
+    HostFunction::of::<file::FileRead>(),
     HostFunction::of::<http::HttpRequest>(),
     HostFunction::of::<metrics::MetricsCounterAdd>(),
     HostFunction::of::<metrics::MetricsGaugeSet>(),

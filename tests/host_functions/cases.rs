@@ -30,6 +30,7 @@ pub fn all() -> Vec<Case> {
         ids_and_times(),
         cache(),
         http(),
+        files(),
         settings(),
         sign_in(),
         accounts(),
@@ -180,6 +181,16 @@ fn http() -> Vec<Case> {
         gives("http_request", request, answer(json!(["one"]))).only(&[JavaScript, Native]),
         fails("http_request", json!(["$http", "brew", {}]), "expects method to be one of"),
         fails("http_request", json!(["http://127.0.0.1:1", "get", {}]), "HTTP request error"),
+    ]
+}
+
+fn files() -> Vec<Case> {
+    vec![
+        gives("file_read", json!(["forward.lua"]), json!("~Calls any host function")),
+        gives("file_read", json!(["../modules/forward.lua"]), json!("~Calls any host function")),
+        fails("file_read", json!(["../data/none"]), "outside of the runtime path"),
+        fails("file_read", json!(["/etc/passwd"]), "failed to open file: /etc/passwd"),
+        fails("file_read", json!([""]), "expects relative path string"),
     ]
 }
 

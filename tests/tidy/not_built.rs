@@ -57,7 +57,6 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "authenticate_game_center",
         "authenticate_google",
         "authenticate_steam",
-        "file_read",
         "get_satori",
         "leaderboard_create",
         "leaderboard_delete",

@@ -1,9 +1,10 @@
-//! Host functions that belong to no resource: codecs, cryptography, time, HTTP, SQL, cache, metrics.
+//! Host functions that belong to no resource: codecs, cryptography, time, files, HTTP, SQL, cache, metrics.
 
 pub mod cache;
 pub mod clock;
 pub mod codec;
 pub mod crypto;
+pub mod file;
 pub mod http;
 pub mod metrics;
 pub mod settings;
