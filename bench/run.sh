@@ -34,7 +34,7 @@ target/release/guildhall migrate up --database.address "$address" >/dev/null
 
 http=${BENCH_PORT:-17350}
 modules=$work/modules
-mkdir "$modules" && cp "$shared"/modules/* bench/a_not_built.lua "$modules"
+mkdir "$modules" && cp "$shared"/modules/* "$modules"
 target/release/guildhall --database.address "$address" --database.max_open_conns 40 \
   --runtime.path "$modules" --data_dir "$work" --logger.level warn \
   --session.token_expiry_sec 3600 --socket.port "$http" --console.port $((http + 1)) >"$work/log" 2>&1 &

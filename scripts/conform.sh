@@ -18,14 +18,8 @@ stop() {
 }
 trap stop EXIT
 
-# Modules whose top level needs host functions that no capability has built yet.
-mkdir "$work/modules"
-cp -r "$cases/modules/." "$work/modules"
-while read -r module; do rm -f "$work/modules/$module"; done \
-  < <(sed -n 's/^without-module \([^ ]*\).*/\1/p' tests/conformance.txt)
-
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-target/debug/guildhall --data_dir "$work/data" --runtime.path "$work/modules" --logger.level error \
+target/debug/guildhall --data_dir "$work/data" --runtime.path "$cases/modules" --logger.level error \
   --matchmaker.interval_sec 1 --sign_in.account_address_limit 1000000 --sign_in.account_limit 1000000 \
   --sign_in.address_limit 1000000 --socket.port "$port" --console.port $((port + 1)) >"$work/log" 2>&1 &
 server=$!

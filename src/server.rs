@@ -6,6 +6,7 @@ use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
     registry::{Loaded, Register, Registry, Standing},
+    resources::leaderboard::schedule::Leaderboards,
     runtime::{
         actor::{JavaScriptRuntime, Load, LuaRuntime, NativeRuntime},
         check::{self, Checked},
@@ -65,10 +66,13 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     let opened = database::open(&config, &io).await?;
     let cx = Arc::new(Cx::new(Arc::clone(&config), opened.database.clone(), io.clone())?);
     cx.sessions.load(&cx.db, &io).await?;
+    cx.boards.load(&cx.db, &io).await?;
 
     let watchdog = Watchdog::start()?;
     // Held until the stop: the routes end with the registry, and the pools with the runtimes.
     let modules = load(&cx, &watchdog, modules).await?;
+
+    let leaderboards = Leaderboards::run(&cx).await?;
 
     let edge = Edge::new(Arc::clone(&cx))?;
     let server = edge.serve(listeners)?;
@@ -103,6 +107,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
 
     info!("stopping");
     stop.stop(true).await;
+    leaderboards.stop().await;
     drop(modules);
     opened.close().await;
     info!("stopped");

@@ -170,8 +170,8 @@ impl<'a> Speaker<'a> {
         }
         let value = answer["value"].take();
         Ok(match (self.language, function.returns) {
-            (Language::Lua, Returns::Each) => object(fields(function.name), value),
-            (Language::Lua, _) => value.get(0).cloned().unwrap_or_default(),
+            (Language::Lua, Returns::Each) => object(fields(function.name), without_holes(value)),
+            (Language::Lua, _) => without_holes(value).get(0).cloned().unwrap_or_default(),
             (Language::JavaScript, _) => rename(value, &snake_case),
             (Language::Native, _) => value,
         })
@@ -280,14 +280,32 @@ fn fields(function: &str) -> &'static [&'static str] {
         "friends_of_friends_list" => &["friends_of_friends", "cursor"],
         "http_request" => &["code", "headers", "body"],
         "multi_update" => &["storage_write_acks", "wallet_update_acks"],
+        "leaderboard_list" => &["leaderboards", "cursor"],
+        "leaderboard_records_haystack" | "tournament_records_haystack" => {
+            &["records", "next_cursor", "prev_cursor", "rank_count"]
+        }
+        "leaderboard_records_list" | "tournament_records_list" => {
+            &["records", "owner_records", "next_cursor", "prev_cursor", "rank_count"]
+        }
         "notifications_list" => &["notifications", "cursor"],
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],
         "sql_exec" => &["rows_affected"],
         "storage_list" => &["objects", "cursor"],
         "user_groups_list" => &["user_groups", "cursor"],
+        "tournament_list" => &["tournaments", "cursor"],
         other => panic!("name the results of {other}"),
     }
+}
+
+/// Lua's results with the nils that are marked as such.
+fn without_holes(mut values: Value) -> Value {
+    for value in values.as_array_mut().into_iter().flatten() {
+        if value["nothing"] == true {
+            *value = Value::Null;
+        }
+    }
+    values
 }
 
 fn object(names: &[&str], values: Value) -> Value {

@@ -68,12 +68,22 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "actors/tests/slices/main.rs",
         "sign_ins_at_once_share_a_statement_and_each_has_its_own_outcome",
     ),
+    (
+        "leaderboard",
+        "actors/tests/slices/leaderboard.rs",
+        "ends_and_resets_are_told_once_and_also_over_a_restart",
+    ),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),
     (
         "storage",
         "actors/tests/slices/storage.rs",
         "writes_at_once_are_gathered_and_each_has_its_own_outcome",
+    ),
+    (
+        "tournament",
+        "actors/tests/slices/leaderboard.rs",
+        "a_tournament_has_room_for_so_many_and_no_more",
     ),
 ];
 

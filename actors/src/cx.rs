@@ -11,7 +11,7 @@ use crate::{
     passwords::Passwords,
     providers::Providers,
     registry::Published,
-    resources::Batches,
+    resources::{Batches, leaderboard::Boards},
     runtime::{
         events::Events,
         host::{cache::LocalCaches, http::HttpClients},
@@ -38,6 +38,8 @@ pub struct Cx {
     pub sessions: Sessions,
     /// The threads that hash and check passwords.
     pub passwords: Passwords,
+    /// Leaderboards and tournaments, which [`Boards::load`] reads at start.
+    pub boards: Boards,
     /// The limits on failed sign-ins.
     pub sign_in: SignInLimits,
     /// The local caches of the module languages.
@@ -68,6 +70,7 @@ impl Cx {
         let sessions = Sessions::new(&config.session);
         let passwords = Passwords::start(&config.password)
             .or_fault("Could not start the threads that check passwords.")?;
+        let boards = Boards::new(&config.leaderboard);
         let sign_in = SignInLimits::new(&config.sign_in);
         let metrics = Arc::new(Metrics::new(&config));
         let routes = Published::default();
@@ -80,6 +83,7 @@ impl Cx {
             batches,
             sessions,
             passwords,
+            boards,
             sign_in,
             caches,
             http,

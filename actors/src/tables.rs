@@ -5,7 +5,7 @@ use crate::{
     host::HostFunction,
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
-        link, multi_update, notification, session, storage, user, wallet,
+        leaderboard, link, multi_update, notification, session, storage, tournament, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
@@ -41,6 +41,10 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<friend::ListFriends>();
     visitor.visit::<friend::ListFriendsOfFriends>();
     visitor.visit::<healthcheck::Healthcheck>();
+    visitor.visit::<leaderboard::DeleteLeaderboardRecord>();
+    visitor.visit::<leaderboard::ListLeaderboardRecords>();
+    visitor.visit::<leaderboard::ListLeaderboardRecordsAroundOwner>();
+    visitor.visit::<leaderboard::WriteLeaderboardRecord>();
     visitor.visit::<link::LinkCustom>();
     visitor.visit::<link::LinkDevice>();
     visitor.visit::<link::LinkEmail>();
@@ -56,6 +60,12 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<storage::ReadStorageObjects>();
     visitor.visit::<storage::WriteStorageObjects>();
     visitor.visit::<user::GetUsers>();
+    visitor.visit::<tournament::DeleteTournamentRecord>();
+    visitor.visit::<tournament::JoinTournament>();
+    visitor.visit::<tournament::ListTournamentRecords>();
+    visitor.visit::<tournament::ListTournamentRecordsAroundOwner>();
+    visitor.visit::<tournament::ListTournaments>();
+    visitor.visit::<tournament::WriteTournamentRecord>();
 }
 
 /// Every host function, by name in the order of the list.
@@ -98,6 +108,16 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<friend::nk::FriendsList>(),
     HostFunction::of::<friend::nk::FriendsOfFriendsList>(),
     HostFunction::of::<friend::nk::UsersGetFriendStatus>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardCreate>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardDelete>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardList>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRanksDisable>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRecordDelete>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRecordWrite>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRecordsHaystack>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRecordsList>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardRecordsListCursorFromRank>(),
+    HostFunction::of::<leaderboard::nk::LeaderboardsGetId>(),
     HostFunction::of::<link::nk::LinkCustom>(),
     HostFunction::of::<link::nk::LinkDevice>(),
     HostFunction::of::<link::nk::LinkEmail>(),
@@ -118,6 +138,17 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<storage::nk::StorageList>(),
     HostFunction::of::<storage::nk::StorageRead>(),
     HostFunction::of::<storage::nk::StorageWrite>(),
+    HostFunction::of::<tournament::nk::TournamentAddAttempt>(),
+    HostFunction::of::<tournament::nk::TournamentCreate>(),
+    HostFunction::of::<tournament::nk::TournamentDelete>(),
+    HostFunction::of::<tournament::nk::TournamentJoin>(),
+    HostFunction::of::<tournament::nk::TournamentList>(),
+    HostFunction::of::<tournament::nk::TournamentRanksDisable>(),
+    HostFunction::of::<tournament::nk::TournamentRecordDelete>(),
+    HostFunction::of::<tournament::nk::TournamentRecordWrite>(),
+    HostFunction::of::<tournament::nk::TournamentRecordsHaystack>(),
+    HostFunction::of::<tournament::nk::TournamentRecordsList>(),
+    HostFunction::of::<tournament::nk::TournamentsGetId>(),
     HostFunction::of::<user::nk::UsersBanId>(),
     HostFunction::of::<user::nk::UsersGetId>(),
     HostFunction::of::<user::nk::UsersGetRandom>(),

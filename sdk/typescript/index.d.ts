@@ -371,6 +371,28 @@ declare namespace nkruntime {
         hmacSha256Hash(input: Bytes, key: Bytes): ArrayBuffer;
         httpRequest(url: string, method: string, headers?: { [key: string]: string } | null, body?: Bytes | null, timeoutMs?: number | null, insecure?: boolean | null): HttpResponse;
         jwtGenerate(signingMethod: string, signingKey: string, claims: { [key: string]: any }): string;
+        /** One that is there already stays as it is. */
+        leaderboardCreate(leaderboardId: string, authoritative?: boolean | null, sortOrder?: string | null, operator?: string | null, resetSchedule?: string | null, metadata?: any, enableRanks?: boolean | null): void;
+        /** With all of its records. One that is not there is no error. */
+        leaderboardDelete(id: string): void;
+        /** In the order of their creation. */
+        leaderboardList(limit?: number | null, cursor?: string | null): LeaderboardList;
+        /** Ranks are not told any more, and the memory they took is given back. */
+        leaderboardRanksDisable(id: string): void;
+        /** One that is not there is no error. */
+        leaderboardRecordDelete(id: string, ownerId: string): void;
+        leaderboardRecordWrite(id: string, ownerId: string, username?: string | null, score?: number | null, subscore?: number | null, metadata?: any, overrideOperator?: string | null): LeaderboardRecord;
+        /** The records around an owner's. */
+        leaderboardRecordsHaystack(id: string, ownerId: string, limit?: number | null, cursor?: string | null, overrideExpiry?: number | null): LeaderboardRecordList;
+        /** A page from the best on, and the records of some owners. */
+        leaderboardRecordsList(id: string, ownerIds?: string[] | null, limit?: number | null, cursor?: string | null, overrideExpiry?: number | null): LeaderboardRecordList;
+        /**
+         * A cursor for `leaderboard_records_list` that begins at a rank. Ranks must be told of
+         * the leaderboard.
+         */
+        leaderboardRecordsListCursorFromRank(leaderboardId: string, rank: number, overrideExpiry?: number | null): string;
+        /** Those that are there. */
+        leaderboardsGetId(leaderboardIds: string[]): Leaderboard[];
         linkCustom(userId: string, customId: string): void;
         linkDevice(userId: string, deviceId: string): void;
         linkEmail(userId: string, email: string, password: string): void;
@@ -429,6 +451,30 @@ declare namespace nkruntime {
         storageWrite(objects: StorageWriteRequest[]): StorageWriteAck[];
         /** Text as its UTF-8 bytes. */
         stringToBinary(str: string): ArrayBuffer;
+        /** How many scores more an owner with a record may send in this period. */
+        tournamentAddAttempt(id: string, ownerId: string, count: number): void;
+        /** One that is there already stays as it is. */
+        tournamentCreate(id: string, authoritative?: boolean | null, sortOrder?: string | null, operator?: string | null, duration?: number | null, resetSchedule?: string | null, metadata?: any, title?: string | null, description?: string | null, category?: number | null, startTime?: number | null, endTime?: number | null, maxSize?: number | null, maxNumScore?: number | null, joinRequired?: boolean | null, enableRanks?: boolean | null): void;
+        /** With all of its records. One that is not there is no error. */
+        tournamentDelete(id: string): void;
+        /** Does nothing where one need not join. */
+        tournamentJoin(id: string, userId: string, username: string): void;
+        /**
+         * Those that begin at `start_time` or later and end at `end_time` or before; without it
+         * those that have not ended, for 0 those that never end.
+         */
+        tournamentList(categoryStart?: number | null, categoryEnd?: number | null, startTime?: number | null, endTime?: number | null, limit?: number | null, cursor?: string | null): TournamentList;
+        /** Ranks are not told any more. In Lua it takes a leaderboard, as in the reference. */
+        tournamentsRanksDisable(id: string): void;
+        /** One that is not there is no error. */
+        tournamentRecordDelete(id: string, ownerId: string): void;
+        tournamentRecordWrite(id: string, ownerId: string, username?: string | null, score?: number | null, subscore?: number | null, metadata?: any, overrideOperator?: string | null): LeaderboardRecord;
+        /** The records around an owner's. */
+        tournamentRecordsHaystack(id: string, ownerId: string, limit?: number | null, cursor?: string | null, expiry?: number | null): LeaderboardRecordList;
+        /** A page from the best on, and the records of some owners. */
+        tournamentRecordsList(tournamentId: string, ownerIds?: string[] | null, limit?: number | null, cursor?: string | null, overrideExpiry?: number | null): LeaderboardRecordList;
+        /** Those that are there. `join_required` is not told here, as in the reference. */
+        tournamentsGetId(tournamentIds: string[]): Tournament[];
         unlinkCustom(userId: string, customId?: string | null): void;
         unlinkDevice(userId: string, deviceId: string): void;
         unlinkEmail(userId: string, email?: string | null): void;
@@ -509,14 +555,14 @@ declare namespace nkruntime {
         registerAfterDeleteFriends(fn: AfterHookFunction<void, DeleteFriendsRequest>): void;
         registerBeforeDeleteGroup(fn: BeforeHookFunction<DeleteGroupRequest>): void;
         registerAfterDeleteGroup(fn: AfterHookFunction<void, DeleteGroupRequest>): void;
-        registerBeforeDeleteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
-        registerAfterDeleteLeaderboardRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteLeaderboardRecord(fn: BeforeHookFunction<DeleteLeaderboardRecordRequest>): void;
+        registerAfterDeleteLeaderboardRecord(fn: AfterHookFunction<void, DeleteLeaderboardRecordRequest>): void;
         registerBeforeDeleteNotifications(fn: BeforeHookFunction<DeleteNotificationsRequest>): void;
         registerAfterDeleteNotifications(fn: AfterHookFunction<void, DeleteNotificationsRequest>): void;
         registerBeforeDeleteStorageObjects(fn: BeforeHookFunction<DeleteStorageObjectsRequest>): void;
         registerAfterDeleteStorageObjects(fn: AfterHookFunction<void, DeleteStorageObjectsRequest>): void;
-        registerBeforeDeleteTournamentRecord(fn: BeforeHookFunction<any>): void;
-        registerAfterDeleteTournamentRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeDeleteTournamentRecord(fn: BeforeHookFunction<DeleteTournamentRecordRequest>): void;
+        registerAfterDeleteTournamentRecord(fn: AfterHookFunction<void, DeleteTournamentRecordRequest>): void;
         registerBeforeDemoteGroupUsers(fn: BeforeHookFunction<DemoteGroupUsersRequest>): void;
         registerAfterDemoteGroupUsers(fn: AfterHookFunction<void, DemoteGroupUsersRequest>): void;
         registerBeforeEvent(fn: BeforeHookFunction<Event>): void;
@@ -535,8 +581,8 @@ declare namespace nkruntime {
         registerAfterImportSteamFriends(fn: AfterHookFunction<void, ImportSteamFriendsRequest>): void;
         registerBeforeJoinGroup(fn: BeforeHookFunction<JoinGroupRequest>): void;
         registerAfterJoinGroup(fn: AfterHookFunction<void, JoinGroupRequest>): void;
-        registerBeforeJoinTournament(fn: BeforeHookFunction<any>): void;
-        registerAfterJoinTournament(fn: AfterHookFunction<any, any>): void;
+        registerBeforeJoinTournament(fn: BeforeHookFunction<JoinTournamentRequest>): void;
+        registerAfterJoinTournament(fn: AfterHookFunction<void, JoinTournamentRequest>): void;
         registerBeforeKickGroupUsers(fn: BeforeHookFunction<KickGroupUsersRequest>): void;
         registerAfterKickGroupUsers(fn: AfterHookFunction<void, KickGroupUsersRequest>): void;
         registerBeforeLeaveGroup(fn: BeforeHookFunction<LeaveGroupRequest>): void;
@@ -569,10 +615,10 @@ declare namespace nkruntime {
         registerAfterListGroupUsers(fn: AfterHookFunction<ApiGroupUserList, ListGroupUsersRequest>): void;
         registerBeforeListGroups(fn: BeforeHookFunction<ListGroupsRequest>): void;
         registerAfterListGroups(fn: AfterHookFunction<ApiGroupList, ListGroupsRequest>): void;
-        registerBeforeListLeaderboardRecords(fn: BeforeHookFunction<any>): void;
-        registerAfterListLeaderboardRecords(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListLeaderboardRecordsAroundOwner(fn: BeforeHookFunction<any>): void;
-        registerAfterListLeaderboardRecordsAroundOwner(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListLeaderboardRecords(fn: BeforeHookFunction<ListLeaderboardRecordsRequest>): void;
+        registerAfterListLeaderboardRecords(fn: AfterHookFunction<ApiLeaderboardRecordList, ListLeaderboardRecordsRequest>): void;
+        registerBeforeListLeaderboardRecordsAroundOwner(fn: BeforeHookFunction<ListLeaderboardRecordsAroundOwnerRequest>): void;
+        registerAfterListLeaderboardRecordsAroundOwner(fn: AfterHookFunction<ApiLeaderboardRecordList, ListLeaderboardRecordsAroundOwnerRequest>): void;
         registerBeforeListMatches(fn: BeforeHookFunction<any>): void;
         registerAfterListMatches(fn: AfterHookFunction<any, any>): void;
         registerBeforeListNotifications(fn: BeforeHookFunction<ListNotificationsRequest>): void;
@@ -583,12 +629,12 @@ declare namespace nkruntime {
         registerAfterListStorageObjects(fn: AfterHookFunction<ApiStorageObjectList, ListStorageObjectsRequest>): void;
         registerBeforeListSubscriptions(fn: BeforeHookFunction<any>): void;
         registerAfterListSubscriptions(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListTournamentRecords(fn: BeforeHookFunction<any>): void;
-        registerAfterListTournamentRecords(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListTournamentRecordsAroundOwner(fn: BeforeHookFunction<any>): void;
-        registerAfterListTournamentRecordsAroundOwner(fn: AfterHookFunction<any, any>): void;
-        registerBeforeListTournaments(fn: BeforeHookFunction<any>): void;
-        registerAfterListTournaments(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListTournamentRecords(fn: BeforeHookFunction<ListTournamentRecordsRequest>): void;
+        registerAfterListTournamentRecords(fn: AfterHookFunction<TournamentRecordList, ListTournamentRecordsRequest>): void;
+        registerBeforeListTournamentRecordsAroundOwner(fn: BeforeHookFunction<ListTournamentRecordsAroundOwnerRequest>): void;
+        registerAfterListTournamentRecordsAroundOwner(fn: AfterHookFunction<TournamentRecordList, ListTournamentRecordsAroundOwnerRequest>): void;
+        registerBeforeListTournaments(fn: BeforeHookFunction<ListTournamentsRequest>): void;
+        registerAfterListTournaments(fn: AfterHookFunction<ApiTournamentList, ListTournamentsRequest>): void;
         registerBeforeListUserGroups(fn: BeforeHookFunction<ListUserGroupsRequest>): void;
         registerAfterListUserGroups(fn: AfterHookFunction<ApiUserGroupList, ListUserGroupsRequest>): void;
         registerBeforePromoteGroupUsers(fn: BeforeHookFunction<PromoteGroupUsersRequest>): void;
@@ -635,12 +681,12 @@ declare namespace nkruntime {
         registerAfterValidateSubscriptionApple(fn: AfterHookFunction<any, any>): void;
         registerBeforeValidateSubscriptionGoogle(fn: BeforeHookFunction<any>): void;
         registerAfterValidateSubscriptionGoogle(fn: AfterHookFunction<any, any>): void;
-        registerBeforeWriteLeaderboardRecord(fn: BeforeHookFunction<any>): void;
-        registerAfterWriteLeaderboardRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeWriteLeaderboardRecord(fn: BeforeHookFunction<WriteLeaderboardRecordRequest>): void;
+        registerAfterWriteLeaderboardRecord(fn: AfterHookFunction<ApiLeaderboardRecord, WriteLeaderboardRecordRequest>): void;
         registerBeforeWriteStorageObjects(fn: BeforeHookFunction<WriteStorageObjectsRequest>): void;
         registerAfterWriteStorageObjects(fn: AfterHookFunction<StorageObjectAcks, WriteStorageObjectsRequest>): void;
-        registerBeforeWriteTournamentRecord(fn: BeforeHookFunction<any>): void;
-        registerAfterWriteTournamentRecord(fn: AfterHookFunction<any, any>): void;
+        registerBeforeWriteTournamentRecord(fn: BeforeHookFunction<WriteTournamentRecordRequest>): void;
+        registerAfterWriteTournamentRecord(fn: AfterHookFunction<ApiLeaderboardRecord, WriteTournamentRecordRequest>): void;
     }
 
     /** The realtime messages that have hooks. */
@@ -789,6 +835,31 @@ declare namespace nkruntime {
         cursor?: string;
     }
 
+    /** Message `nakama.api.LeaderboardRecord`. */
+    interface ApiLeaderboardRecord {
+        leaderboardId?: string;
+        ownerId?: string;
+        username?: string | null;
+        score?: string;
+        subscore?: string;
+        numScore?: number;
+        metadata?: string;
+        createTime?: string | null;
+        updateTime?: string | null;
+        expiryTime?: string | null;
+        rank?: string;
+        maxNumScore?: number;
+    }
+
+    /** Message `nakama.api.LeaderboardRecordList`. */
+    interface ApiLeaderboardRecordList {
+        records?: ApiLeaderboardRecord[];
+        ownerRecords?: ApiLeaderboardRecord[];
+        nextCursor?: string;
+        prevCursor?: string;
+        rankCount?: string;
+    }
+
     /** A notification in a list. The names are so in every language, as in the reference. */
     interface ApiNotification {
         id: string;
@@ -819,6 +890,37 @@ declare namespace nkruntime {
     /** Message `nakama.api.StorageObjectList`. */
     interface ApiStorageObjectList {
         objects?: ApiStorageObject[];
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.Tournament`. */
+    interface ApiTournament {
+        id?: string;
+        title?: string;
+        description?: string;
+        category?: number;
+        sortOrder?: number;
+        size?: number;
+        maxSize?: number;
+        maxNumScore?: number;
+        canEnter?: boolean;
+        endActive?: number;
+        nextReset?: number;
+        metadata?: string;
+        createTime?: string | null;
+        startTime?: string | null;
+        endTime?: string | null;
+        duration?: number;
+        startActive?: number;
+        prevReset?: number;
+        operator?: number;
+        authoritative?: boolean;
+        joinRequired?: boolean;
+    }
+
+    /** Message `nakama.api.TournamentList`. */
+    interface ApiTournamentList {
+        tournaments?: ApiTournament[];
         cursor?: string;
     }
 
@@ -978,6 +1080,11 @@ declare namespace nkruntime {
         groupId?: string;
     }
 
+    /** Message `nakama.api.DeleteLeaderboardRecordRequest`. */
+    interface DeleteLeaderboardRecordRequest {
+        leaderboardId?: string;
+    }
+
     /** Message `nakama.api.DeleteNotificationsRequest`. */
     interface DeleteNotificationsRequest {
         ids?: string[];
@@ -993,6 +1100,11 @@ declare namespace nkruntime {
     /** Message `nakama.api.DeleteStorageObjectsRequest`. */
     interface DeleteStorageObjectsRequest {
         objectIds?: DeleteStorageObjectId[];
+    }
+
+    /** Message `nakama.api.DeleteTournamentRecordRequest`. */
+    interface DeleteTournamentRecordRequest {
+        tournamentId?: string;
     }
 
     /** Message `nakama.api.DemoteGroupUsersRequest`. */
@@ -1132,10 +1244,70 @@ declare namespace nkruntime {
         groupId?: string;
     }
 
+    /** Message `nakama.api.JoinTournamentRequest`. */
+    interface JoinTournamentRequest {
+        tournamentId?: string;
+    }
+
     /** Message `nakama.api.KickGroupUsersRequest`. */
     interface KickGroupUsersRequest {
         groupId?: string;
         userIds?: string[];
+    }
+
+    /** A leaderboard, as modules get it; times in Unix seconds. */
+    interface Leaderboard {
+        id: string;
+        /** Whether only the server writes records. */
+        authoritative: boolean;
+        /** `best`, `set`, `increment` or `decrement`. */
+        operator: string;
+        /** 0 for the lowest score first, 1 for the highest; a text in Lua. */
+        sortOrder: number;
+        metadata: any;
+        createTime: number;
+        /** Left out where the leaderboard is never reset. */
+        nextReset?: number;
+        /** Left out where the leaderboard was never reset. */
+        prevReset?: number;
+    }
+
+    /** A page of leaderboards, as modules get it. */
+    interface LeaderboardList {
+        leaderboards: Leaderboard[];
+        cursor: string | null;
+    }
+
+    /** A record, as modules get it; times in Unix seconds. */
+    interface LeaderboardRecord {
+        leaderboardId: string;
+        ownerId: string;
+        username: string | null;
+        score: number;
+        subscore: number;
+        /** How many scores were sent. */
+        numScore: number;
+        /** How many may be sent. */
+        maxNumScore: number;
+        metadata: any;
+        createTime: number;
+        updateTime: number;
+        /** When the record ends, if it does. */
+        expiryTime: number | null;
+        /** From 1; 0 where ranks are not told. */
+        rank: number;
+    }
+
+    /**
+     * A page of records, as modules get it. Lua gets the records of owners only from a list that
+     * can ask for them, and nothing but an empty table where it asked for those of nobody.
+     */
+    interface LeaderboardRecordList {
+        records: LeaderboardRecord[];
+        ownerRecords: LeaderboardRecord[] | null;
+        nextCursor: string | null;
+        prevCursor: string | null;
+        rankCount: number | null;
     }
 
     /** Message `nakama.api.LeaveGroupRequest`. */
@@ -1182,6 +1354,24 @@ declare namespace nkruntime {
         open?: boolean | null;
     }
 
+    /** Message `nakama.api.ListLeaderboardRecordsAroundOwnerRequest`. */
+    interface ListLeaderboardRecordsAroundOwnerRequest {
+        leaderboardId?: string;
+        limit?: number | null;
+        ownerId?: string;
+        expiry?: string | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListLeaderboardRecordsRequest`. */
+    interface ListLeaderboardRecordsRequest {
+        leaderboardId?: string;
+        ownerIds?: string[];
+        limit?: number | null;
+        cursor?: string;
+        expiry?: string | null;
+    }
+
     /** Message `nakama.api.ListNotificationsRequest`. */
     interface ListNotificationsRequest {
         limit?: number | null;
@@ -1192,6 +1382,34 @@ declare namespace nkruntime {
     interface ListStorageObjectsRequest {
         userId?: string;
         collection?: string;
+        limit?: number | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListTournamentRecordsAroundOwnerRequest`. */
+    interface ListTournamentRecordsAroundOwnerRequest {
+        tournamentId?: string;
+        limit?: number | null;
+        ownerId?: string;
+        expiry?: string | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListTournamentRecordsRequest`. */
+    interface ListTournamentRecordsRequest {
+        tournamentId?: string;
+        ownerIds?: string[];
+        limit?: number | null;
+        cursor?: string;
+        expiry?: string | null;
+    }
+
+    /** Message `nakama.api.ListTournamentsRequest`. */
+    interface ListTournamentsRequest {
+        categoryStart?: number | null;
+        categoryEnd?: number | null;
+        startTime?: number | null;
+        endTime?: number | null;
         limit?: number | null;
         cursor?: string;
     }
@@ -1398,6 +1616,55 @@ declare namespace nkruntime {
         exp: number;
     }
 
+    /** A tournament, as modules get it; times in Unix seconds. */
+    interface Tournament {
+        id: string;
+        title: string;
+        description: string;
+        category: number;
+        /** 0 for the lowest score first, 1 for the highest; a text in Lua. */
+        sortOrder: number;
+        /** How many take part, where that is limited. */
+        size: number;
+        maxSize: number;
+        maxNumScore: number;
+        /** How long a period takes scores, in seconds. */
+        duration: number;
+        /** When the period begins to take scores. */
+        startActive: number;
+        /** When it ceases to. */
+        endActive: number;
+        canEnter: boolean;
+        /** When the records end; left out for never. */
+        nextReset?: number;
+        /** Left out where the tournament was never reset. */
+        prevReset?: number;
+        metadata: any;
+        createTime: number;
+        startTime: number;
+        /** When the tournament is over for good. */
+        endTime: number | null;
+        /** `best`, `set`, `increment` or `decrement`. */
+        operator: string;
+        /** Told by lists only. */
+        joinRequired?: boolean;
+    }
+
+    /** A page of tournaments, as modules get it. */
+    interface TournamentList {
+        tournaments: Tournament[];
+        cursor: string | null;
+    }
+
+    /** Message `nakama.api.TournamentRecordList`. */
+    interface TournamentRecordList {
+        records?: ApiLeaderboardRecord[];
+        ownerRecords?: ApiLeaderboardRecord[];
+        nextCursor?: string;
+        prevCursor?: string;
+        rankCount?: string;
+    }
+
     /** Message `nakama.api.UpdateAccountRequest`. */
     interface UpdateAccountRequest {
         username?: string | null;
@@ -1530,6 +1797,20 @@ declare namespace nkruntime {
         userId?: string;
     }
 
+    /** Message `nakama.api.WriteLeaderboardRecordRequest`. */
+    interface WriteLeaderboardRecordRequest {
+        leaderboardId?: string;
+        record?: WriteLeaderboardRecordRequestLeaderboardRecordWrite | null;
+    }
+
+    /** Message `nakama.api.WriteLeaderboardRecordRequest.LeaderboardRecordWrite`. */
+    interface WriteLeaderboardRecordRequestLeaderboardRecordWrite {
+        score?: string;
+        subscore?: string;
+        metadata?: string;
+        operator?: number;
+    }
+
     /** Message `nakama.api.WriteStorageObject`. */
     interface WriteStorageObject {
         collection?: string;
@@ -1543,6 +1824,20 @@ declare namespace nkruntime {
     /** Message `nakama.api.WriteStorageObjectsRequest`. */
     interface WriteStorageObjectsRequest {
         objects?: WriteStorageObject[];
+    }
+
+    /** Message `nakama.api.WriteTournamentRecordRequest`. */
+    interface WriteTournamentRecordRequest {
+        tournamentId?: string;
+        record?: WriteTournamentRecordRequestTournamentRecordWrite | null;
+    }
+
+    /** Message `nakama.api.WriteTournamentRecordRequest.TournamentRecordWrite`. */
+    interface WriteTournamentRecordRequestTournamentRecordWrite {
+        score?: string;
+        subscore?: string;
+        metadata?: string;
+        operator?: number;
     }
 
     /** What modules see of the configuration. */
@@ -1619,10 +1914,6 @@ declare namespace nkruntime {
             signing_key: string;
         };
     }
-
-    type Leaderboard = any;
-
-    type Tournament = any;
 
     type ValidatedPurchase = any;
 

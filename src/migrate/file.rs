@@ -76,6 +76,7 @@ pub(super) const NAKAMA: &[Migration] = files!("migrations":
 /// Our own, in schema `guildhall`.
 pub(super) const GUILDHALL: &[Migration] = files!("migrations/guildhall":
     "20261122000000-revocations",
+    "20261122143000-leaderboard-calls",
 );
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ mod account_export;
 mod channel_message;
 mod friend;
 mod group;
+mod leaderboard;
 mod multi_update;
 mod notification;
 mod storage;
+mod tournament;
 mod wallet;
 
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
@@ -45,6 +47,8 @@ pub fn all() -> Vec<Case> {
         friend::cases(),
         multi_update::cases(),
         account_export::cases(),
+        leaderboard::cases(),
+        tournament::cases(),
         sql(),
         events(),
         metrics(),

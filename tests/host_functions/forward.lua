@@ -21,16 +21,26 @@ local function show(value)
   return value
 end
 
+local function pack(...)
+  return {...}, select("#", ...)
+end
+
 local function call(context, payload)
   local request = nk.json_decode(payload)
   local arguments = {}
   for at = 1, request.count do
     arguments[at] = read(request.arguments[at])
   end
-  local results = {pcall(nk[request.name], unpack(arguments, 1, request.count))}
+  local results, count = pack(pcall(nk[request.name], unpack(arguments, 1, request.count)))
   if not results[1] then
     local problem = results[2]
     return nk.json_encode({error = tostring(type(problem) == "table" and problem[1] or problem)})
+  end
+  -- JSON knows no list with holes.
+  for at = 1, count do
+    if results[at] == nil then
+      results[at] = {nothing = true}
+    end
   end
   table.remove(results, 1)
   return nk.json_encode({value = show(results)})

@@ -165,17 +165,19 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
             if sql.execute(DELETE, &[&user]).await? == 0 {
                 return Ok(None);
             }
-            sql.execute(DELETE_RECORDS, &[&user]).await?;
+            let records = sql.query(DELETE_RECORDS, &[&user]).await?;
             group::members::leave_all(sql, user).await?;
             if recorded {
                 sql.execute(BURY, &[&user]).await?;
             }
-            cx.sessions.cut(sql, vec![user]).await.map(Some)
+            let cut = cx.sessions.cut(sql, vec![user]).await?;
+            Ok(Some((cut, records)))
         })
         .await
         .or_fault(DELETING)?;
-    if let Some(cut) = cut {
+    if let Some((cut, records)) = cut {
         cx.sessions.apply(cut);
+        cx.boards.forget(&records).or_fault(DELETING)?;
     }
     Ok(())
 }
@@ -253,7 +255,9 @@ const UPDATE: &str = "
 const DELETE: &str = "DELETE FROM users WHERE id = $1";
 
 /// $1 user. Reads owner_id_expiry_time_leaderboard_id_idx.
-const DELETE_RECORDS: &str = "DELETE FROM leaderboard_record WHERE owner_id = $1";
+const DELETE_RECORDS: &str = "
+    DELETE FROM leaderboard_record WHERE owner_id = $1
+    RETURNING leaderboard_id, owner_id, expiry_time, create_time, num_score";
 
 /// $1 user.
 const BURY: &str =

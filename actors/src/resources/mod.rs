@@ -9,12 +9,14 @@ pub mod friend;
 pub mod group;
 pub mod healthcheck;
 pub mod identifier;
+pub mod leaderboard;
 pub mod link;
 pub mod multi_update;
 pub mod notification;
 mod rules;
 pub mod session;
 pub mod storage;
+pub mod tournament;
 pub mod user;
 pub mod wallet;
 

@@ -5,6 +5,7 @@ mod account_export;
 mod channel_message;
 mod friend;
 mod group;
+mod leaderboard;
 mod multi_update;
 mod notification;
 mod postgres;

@@ -140,6 +140,7 @@ impl Slices {
         change(&mut config);
         let cx = Arc::new(Cx::new(Arc::new(config), db, io.handle().clone()).unwrap());
         io.block_on(cx.sessions.load(&cx.db, &cx.io)).unwrap();
+        io.block_on(cx.boards.load(&cx.db, &cx.io)).unwrap();
         Some(Self { cx, io })
     }
 
