@@ -60,8 +60,7 @@ declare namespace nkruntime {
 
     /** The codes of errors. */
     const enum Codes {
-        OK = 0,
-        CANCELED = 1,
+        CANCELLED = 1,
         UNKNOWN = 2,
         INVALID_ARGUMENT = 3,
         DEADLINE_EXCEEDED = 4,
@@ -81,6 +80,71 @@ declare namespace nkruntime {
 
     /** What a function throws to answer the client with this code and message. */
     type Error = { message: string; code: Codes };
+
+    /** Who may read a storage object: nobody, its owner, everybody. */
+    type ReadPermissionValues = 0 | 1 | 2;
+
+    /** Who may write a storage object: nobody, its owner. */
+    type WritePermissionValues = 0 | 1;
+
+    /** The method of an HTTP request. */
+    type RequestMethod = 'get' | 'post' | 'put' | 'patch' | 'head' | 'delete';
+
+    /** Currencies and how much there is of them. */
+    type Wallet = { [key: string]: number };
+
+    /** The rows of a query. */
+    type SqlQueryResult = { [column: string]: any }[];
+
+    /** The order of a leaderboard. */
+    const enum SortOrder {
+        ASCENDING = 'ascending',
+        DESCENDING = 'descending',
+    }
+
+    /** What becomes of a record when its owner scores again. */
+    const enum Operator {
+        BEST = 'best',
+        SET = 'set',
+        INCREMENTAL = 'increment',
+        DECREMENTAL = 'decrement',
+    }
+
+    /** The same for one score, in place of the leaderboard's own. */
+    const enum OverrideOperator {
+        BEST = 'best',
+        SET = 'set',
+        INCREMENTAL = 'increment',
+        DECREMENTAL = 'decrement',
+    }
+
+    /** What a user is in a group. */
+    const enum GroupUserState {
+        Superadmin = 0,
+        Admin = 1,
+        Member = 2,
+        JoinRequest = 3,
+        Banned = 4,
+    }
+
+    /** The kinds of channels. */
+    const enum ChanType {
+        Room = 1,
+        DirectMessage = 2,
+        Group = 3,
+    }
+
+    /** Why a presence came or went. */
+    const enum PresenceReason {
+        PresenceReasonUnknown = 0,
+        PresenceReasonJoin = 1,
+        PresenceReasonUpdate = 2,
+        PresenceReasonLeave = 3,
+        PresenceReasonDisconnect = 4,
+    }
+
+    /** A page of notifications, as clients get it. */
+    type ApiNotificationList = NotificationList;
 
     /** A script's entry point: called once while modules are loaded. */
     interface InitModule {
@@ -175,7 +239,7 @@ declare namespace nkruntime {
         status?: string;
         hidden?: boolean;
         persistence?: boolean;
-        reason?: number;
+        reason?: PresenceReason;
     }
 
     /** A player that the matchmaker has found others for. */
@@ -691,6 +755,62 @@ declare namespace nkruntime {
 
     /** The realtime messages that have hooks. */
     type RtHookMessage = 'ChannelJoin' | 'ChannelLeave' | 'ChannelMessageRemove' | 'ChannelMessageSend' | 'ChannelMessageUpdate' | 'MatchCreate' | 'MatchDataSend' | 'MatchJoin' | 'MatchLeave' | 'MatchmakerAdd' | 'MatchmakerRemove' | 'PartyAccept' | 'PartyClose' | 'PartyCreate' | 'PartyDataSend' | 'PartyJoin' | 'PartyJoinRequestList' | 'PartyLeave' | 'PartyMatchmakerAdd' | 'PartyMatchmakerRemove' | 'PartyPromote' | 'PartyRemove' | 'PartyUpdate' | 'Ping' | 'Pong' | 'StatusFollow' | 'StatusUnfollow' | 'StatusUpdate';
+
+    type EnvelopeChannelJoin = { channelJoin: any };
+
+    type EnvelopeChannelLeave = { channelLeave: any };
+
+    type EnvelopeChannelMessageRemove = { channelMessageRemove: any };
+
+    type EnvelopeChannelMessageSend = { channelMessageSend: any };
+
+    type EnvelopeChannelMessageUpdate = { channelMessageUpdate: any };
+
+    type EnvelopeMatchCreateMessage = { matchCreate: any };
+
+    type EnvelopeMatchDataSend = { matchDataSend: any };
+
+    type EnvelopeMatchJoin = { matchJoin: any };
+
+    type EnvelopeMatchLeave = { matchLeave: any };
+
+    type EnvelopeMatchmakerAdd = { matchmakerAdd: any };
+
+    type EnvelopeMatchmakerRemove = { matchmakerRemove: any };
+
+    type EnvelopePartyAccept = { partyAccept: any };
+
+    type EnvelopePartyClose = { partyClose: any };
+
+    type EnvelopePartyCreate = { partyCreate: any };
+
+    type EnvelopePartyDataSend = { partyDataSend: any };
+
+    type EnvelopePartyJoin = { partyJoin: any };
+
+    type EnvelopePartyJoinRequestList = { partyJoinRequestList: any };
+
+    type EnvelopePartyLeave = { partyLeave: any };
+
+    type EnvelopePartyMatchmakerAdd = { partyMatchmakerAdd: any };
+
+    type EnvelopePartyMatchmakerRemove = { partyMatchmakerRemove: any };
+
+    type EnvelopePartyPromote = { partyPromote: any };
+
+    type EnvelopePartyRemove = { partyRemove: any };
+
+    type EnvelopePartyUpdate = { partyUpdate: any };
+
+    type EnvelopePing = { ping: any };
+
+    type EnvelopePong = { pong: any };
+
+    type EnvelopeStatusFollow = { statusFollow: any };
+
+    type EnvelopeStatusUnfollow = { statusUnfollow: any };
+
+    type EnvelopeStatusUpdate = { statusUpdate: any };
 
     /** An account as modules get it: the user below `user`, in Lua beside it as well. */
     interface Account {

@@ -56,6 +56,12 @@ pub fn declaration() -> String {
         out,
         "\n    /** The realtime messages that have hooks. */\n    type RtHookMessage = {realtime};\n"
     );
+    for name in REALTIME {
+        // The reference has another name for this one.
+        let suffix = if name == "MatchCreate" { "Message" } else { "" };
+        let field = first_lower(name);
+        let _ = write!(out, "\n    type Envelope{name}{suffix} = {{ {field}: any }};\n");
+    }
     for (name, named) in &types.named {
         let Named { doc, body } = named;
         let declared = match body.starts_with('{') {
@@ -415,6 +421,13 @@ fn shape(value: &Value, indent: usize) -> String {
         }
         Value::Null | Value::Array(_) => "any".to_owned(),
     }
+}
+
+/// `ChannelJoin` as `channelJoin`.
+fn first_lower(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(letters).collect()
 }
 
 fn spaces(indent: usize) -> String {

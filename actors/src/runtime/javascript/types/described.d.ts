@@ -56,8 +56,7 @@
 
     /** The codes of errors. */
     const enum Codes {
-        OK = 0,
-        CANCELED = 1,
+        CANCELLED = 1,
         UNKNOWN = 2,
         INVALID_ARGUMENT = 3,
         DEADLINE_EXCEEDED = 4,
@@ -77,6 +76,71 @@
 
     /** What a function throws to answer the client with this code and message. */
     type Error = { message: string; code: Codes };
+
+    /** Who may read a storage object: nobody, its owner, everybody. */
+    type ReadPermissionValues = 0 | 1 | 2;
+
+    /** Who may write a storage object: nobody, its owner. */
+    type WritePermissionValues = 0 | 1;
+
+    /** The method of an HTTP request. */
+    type RequestMethod = 'get' | 'post' | 'put' | 'patch' | 'head' | 'delete';
+
+    /** Currencies and how much there is of them. */
+    type Wallet = { [key: string]: number };
+
+    /** The rows of a query. */
+    type SqlQueryResult = { [column: string]: any }[];
+
+    /** The order of a leaderboard. */
+    const enum SortOrder {
+        ASCENDING = 'ascending',
+        DESCENDING = 'descending',
+    }
+
+    /** What becomes of a record when its owner scores again. */
+    const enum Operator {
+        BEST = 'best',
+        SET = 'set',
+        INCREMENTAL = 'increment',
+        DECREMENTAL = 'decrement',
+    }
+
+    /** The same for one score, in place of the leaderboard's own. */
+    const enum OverrideOperator {
+        BEST = 'best',
+        SET = 'set',
+        INCREMENTAL = 'increment',
+        DECREMENTAL = 'decrement',
+    }
+
+    /** What a user is in a group. */
+    const enum GroupUserState {
+        Superadmin = 0,
+        Admin = 1,
+        Member = 2,
+        JoinRequest = 3,
+        Banned = 4,
+    }
+
+    /** The kinds of channels. */
+    const enum ChanType {
+        Room = 1,
+        DirectMessage = 2,
+        Group = 3,
+    }
+
+    /** Why a presence came or went. */
+    const enum PresenceReason {
+        PresenceReasonUnknown = 0,
+        PresenceReasonJoin = 1,
+        PresenceReasonUpdate = 2,
+        PresenceReasonLeave = 3,
+        PresenceReasonDisconnect = 4,
+    }
+
+    /** A page of notifications, as clients get it. */
+    type ApiNotificationList = NotificationList;
 
     /** A script's entry point: called once while modules are loaded. */
     interface InitModule {
@@ -171,7 +235,7 @@
         status?: string;
         hidden?: boolean;
         persistence?: boolean;
-        reason?: number;
+        reason?: PresenceReason;
     }
 
     /** A player that the matchmaker has found others for. */
