@@ -187,6 +187,11 @@ impl InstantGame {
         Self { config: Arc::clone(config) }
     }
 
+    /// Whether a secret is configured.
+    pub fn is_configured(&self) -> bool {
+        !self.config.social.facebook_instant_game.app_secret.reveal().is_empty()
+    }
+
     /// Who `signed_player_info` stands for.
     ///
     /// # Errors

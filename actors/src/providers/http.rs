@@ -141,10 +141,20 @@ impl Answer {
         if self.status == StatusCode::OK {
             return Ok(self.body);
         }
-        let body = String::from_utf8_lossy(&self.body);
-        let excerpt: String = body.chars().take(300).collect();
         let (provider, status) = (self.provider, self.status.as_u16());
-        Err(ProviderError::refused(format!("{provider} answered {status}: {excerpt}")))
+        let body = String::from_utf8_lossy(&self.body);
+        let excerpt: String = body.chars().take(500).collect();
+        tracing::debug!(provider, status, excerpt, "provider refused");
+        Err(ProviderError::refused(format!("{provider} answered with status {status}")))
+    }
+
+    /// The text of a 200.
+    ///
+    /// # Errors
+    /// [`ProviderError::Refused`] for another status, or what is no text.
+    pub(super) fn text(self) -> Result<String, ProviderError> {
+        let provider = self.provider;
+        String::from_utf8(self.ok()?).map_err(|error| unreadable(provider, &error))
     }
 
     /// The JSON of a 200.

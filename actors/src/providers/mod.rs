@@ -8,6 +8,7 @@ mod facebook;
 mod game_center;
 mod google;
 mod http;
+pub mod iap;
 mod keys;
 mod steam;
 
@@ -17,13 +18,16 @@ use guildhall_core::{Fault, Result, Status, config::Config, error::OrFault as _}
 use reqwest::Url;
 use tokio::runtime::Handle;
 
-use self::http::Http;
 pub use self::{
     apple::Apple,
     facebook::{Facebook, InstantGame, Login},
     game_center::{GameCenter, Signed},
     google::Google,
     steam::Steam,
+};
+use self::{
+    http::Http,
+    iap::{AppGallery, AppStore, FacebookInstantStore, GalaxyStore, GooglePlay},
 };
 
 /// Who a provider says a player is.
@@ -80,7 +84,7 @@ impl ProviderError {
     }
 
     /// The refusal that the client sees, after telling the log why.
-    pub fn told(self, refusal: Status) -> Status {
+    pub fn told(&self, refusal: Status) -> Status {
         match self {
             Self::Refused(_) => tracing::info!(error = %self, "{}", refusal.message),
             Self::Away { .. } => tracing::warn!(error = %self, "{}", refusal.message),
@@ -98,6 +102,11 @@ pub struct Providers {
     game_center: GameCenter,
     google: Google,
     steam: Steam,
+    app_store: AppStore,
+    google_play: GooglePlay,
+    app_gallery: AppGallery,
+    facebook_instant_store: FacebookInstantStore,
+    galaxy_store: GalaxyStore,
 }
 
 impl Providers {
@@ -117,6 +126,11 @@ impl Providers {
             game_center: GameCenter::new(config, &http)?,
             google: Google::new(config, &http)?,
             steam: Steam::new(config, &http)?,
+            app_store: AppStore::new(config, &http)?,
+            google_play: GooglePlay::new(config, &http)?,
+            app_gallery: AppGallery::new(config, &http)?,
+            facebook_instant_store: FacebookInstantStore::new(config),
+            galaxy_store: GalaxyStore::new(config, &http)?,
         })
     }
 
@@ -148,6 +162,31 @@ impl Providers {
     /// Steam.
     pub fn steam(&self) -> &Steam {
         &self.steam
+    }
+
+    /// Apple's App Store.
+    pub fn app_store(&self) -> &AppStore {
+        &self.app_store
+    }
+
+    /// Google Play.
+    pub fn google_play(&self) -> &GooglePlay {
+        &self.google_play
+    }
+
+    /// Huawei's AppGallery.
+    pub fn app_gallery(&self) -> &AppGallery {
+        &self.app_gallery
+    }
+
+    /// The shop of a Facebook Instant Game.
+    pub fn facebook_instant_store(&self) -> &FacebookInstantStore {
+        &self.facebook_instant_store
+    }
+
+    /// Samsung's Galaxy Store.
+    pub fn galaxy_store(&self) -> &GalaxyStore {
+        &self.galaxy_store
     }
 }
 

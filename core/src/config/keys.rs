@@ -56,7 +56,7 @@ settings! {
         /// The matchmaker.
         matchmaker: Matchmaker, unserved;
         /// Validation of purchases.
-        iap: Iap, unserved;
+        iap: Iap;
         /// Google's OAuth client, for the authorization codes of Google Play Games.
         google_auth: GoogleAuth;
         /// Satori, the reference vendor's live operations service.
@@ -357,6 +357,24 @@ settings! {
         steam_url: String = "https://partner.steam-api.com", filled;
         /// Where Game Center's public keys may be: domains, reached by HTTPS; for tests also origins such as http://127.0.0.1:9000.
         game_center_hosts: List = &["apple.com"];
+        /// Apple's verifyReceipt, for receipts of former times.
+        apple_receipts_url: String = "https://buy.itunes.apple.com/verifyReceipt", filled;
+        /// The same for receipts of the sandbox.
+        apple_sandbox_receipts_url: String = "https://sandbox.itunes.apple.com/verifyReceipt", filled;
+        /// File of the certificates (PEM) that Apple's signed transactions lead to; empty = Apple Root CA - G3.
+        apple_root_certificate: String = "";
+        /// Google's tokens for service accounts.
+        google_token_url: String = "https://accounts.google.com/o/oauth2/token", filled;
+        /// Google Play's Android Publisher API, with its version.
+        google_play_url: String = "https://androidpublisher.googleapis.com/androidpublisher/v3", filled;
+        /// Huawei's tokens.
+        huawei_token_url: String = "https://oauth-login.cloud.huawei.com/oauth2/v3/token", filled;
+        /// Huawei's order service.
+        huawei_orders_url: String = "https://orders-dre.iap.hicloud.com", filled;
+        /// The same for accounts in Germany.
+        huawei_orders_germany_url: String = "https://orders-at-dre.iap.dbankcloud.com", filled;
+        /// Samsung's receipts, with their version.
+        samsung_receipts_url: String = "https://iap.samsungapps.com/iap/v6/receipt", filled;
     }
 
     /// `match.*`.
@@ -458,10 +476,12 @@ settings! {
 
     /// `iap.apple.*`.
     AppleStore {
-        /// Shared secret of the application.
+        /// Shared secret of the application, for receipts of former times.
         shared_password: Secret = "";
+        /// Bundle ids, one of which a signed transaction must belong to; none = any, so that what was bought in another application counts here too.
+        bundle_ids: List = &[];
         /// Last part of the path at which notifications arrive; hard to guess.
-        notifications_endpoint_id: Secret = "";
+        notifications_endpoint_id: Secret = "", unserved;
     }
 
     /// `iap.google.*`.
@@ -471,7 +491,7 @@ settings! {
         /// Private key of the service account.
         private_key: Secret = "";
         /// Last part of the path at which notifications arrive; hard to guess.
-        notifications_endpoint_id: Secret = "";
+        notifications_endpoint_id: Secret = "", unserved;
         /// Interval of the search for refunds (min).
         refund_check_period_min: u64 = 0, retired;
         /// Package of the application.
