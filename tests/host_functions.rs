@@ -27,7 +27,7 @@ use guildhall_actors::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Server, Setup};
+use crate::support::{Server, Setup, providers::Providers};
 
 mod cases;
 
@@ -70,14 +70,16 @@ impl Case {
 
 #[test]
 fn every_case_is_the_same_in_every_language() {
-    let server = Setup::new()
+    let providers = Providers::start();
+    let server = providers
+        .setup(Setup::new())
         .module("forward.so", std::fs::read(&*FORWARD).unwrap())
         .module("forward.lua", include_str!("host_functions/forward.lua"))
         .module("index.js", include_str!("host_functions/forward.js"))
         .start();
     let wrong: Vec<String> = Language::ALL
         .into_iter()
-        .flat_map(|language| Speaker::new(&server, language).play(cases::all()))
+        .flat_map(|language| Speaker::new(&server, &providers, language).play(cases::all()))
         .collect();
     assert!(wrong.is_empty(), "\n{}\n\n{}", wrong.join("\n"), server.log());
 }
@@ -110,15 +112,16 @@ struct Speaker<'a> {
 }
 
 impl<'a> Speaker<'a> {
-    fn new(server: &'a Server, language: Language) -> Self {
+    fn new(server: &'a Server, providers: &Providers, language: Language) -> Self {
         let text = |text: &str| Value::String(text.to_owned());
-        let kept = BTreeMap::from([
+        let mut kept = BTreeMap::from([
             ("language".to_owned(), text(language.name())),
             ("http".to_owned(), text(&HTTP)),
             // The same key in the forms PKCS #1 and PKCS #8.
             ("rsa_key".to_owned(), text(include_str!("host_functions/rsa.pem"))),
             ("jwt_key".to_owned(), text(include_str!("host_functions/jwt.pem"))),
         ]);
+        kept.extend(cases::provider::proofs(providers, language.name()));
         Self { server, language, kept }
     }
 
@@ -269,10 +272,8 @@ fn parameters(name: &str) -> Vec<String> {
 /// The names of the results that Lua gets without names.
 fn fields(function: &str) -> &'static [&'static str] {
     match function {
-        "authenticate_custom" | "authenticate_device" | "authenticate_email" => {
-            &["user_id", "username", "created"]
-        }
         "authenticate_token_generate" => &["token", "exp"],
+        name if name.starts_with("authenticate_") => &["user_id", "username", "created"],
         "channel_messages_list" => &["messages", "next_cursor", "prev_cursor"],
         "group_users_list" => &["group_users", "cursor"],
         "groups_list" => &["groups", "cursor"],

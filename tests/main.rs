@@ -12,6 +12,7 @@ mod host_functions;
 mod native;
 mod operator;
 mod permissions;
+mod providers;
 mod runaway;
 mod runtimes;
 mod sessions;

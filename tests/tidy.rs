@@ -74,6 +74,7 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "ends_and_resets_are_told_once_and_also_over_a_restart",
     ),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
+    ("provider", "tests/providers.rs", "every_provider_signs_in_links_and_unlinks"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),
     (
         "storage",

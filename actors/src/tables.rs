@@ -5,7 +5,8 @@ use crate::{
     host::HostFunction,
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
-        leaderboard, link, multi_update, notification, session, storage, tournament, user, wallet,
+        leaderboard, link, multi_update, notification, provider, session, storage, tournament,
+        user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
@@ -53,6 +54,24 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<link::UnlinkEmail>();
     visitor.visit::<notification::DeleteNotifications>();
     visitor.visit::<notification::ListNotifications>();
+    visitor.visit::<provider::AuthenticateApple>();
+    visitor.visit::<provider::AuthenticateFacebook>();
+    visitor.visit::<provider::AuthenticateFacebookInstantGame>();
+    visitor.visit::<provider::AuthenticateGameCenter>();
+    visitor.visit::<provider::AuthenticateGoogle>();
+    visitor.visit::<provider::AuthenticateSteam>();
+    visitor.visit::<provider::LinkApple>();
+    visitor.visit::<provider::LinkFacebook>();
+    visitor.visit::<provider::LinkFacebookInstantGame>();
+    visitor.visit::<provider::LinkGameCenter>();
+    visitor.visit::<provider::LinkGoogle>();
+    visitor.visit::<provider::LinkSteam>();
+    visitor.visit::<provider::UnlinkApple>();
+    visitor.visit::<provider::UnlinkFacebook>();
+    visitor.visit::<provider::UnlinkFacebookInstantGame>();
+    visitor.visit::<provider::UnlinkGameCenter>();
+    visitor.visit::<provider::UnlinkGoogle>();
+    visitor.visit::<provider::UnlinkSteam>();
     visitor.visit::<session::SessionLogout>();
     visitor.visit::<session::SessionRefresh>();
     visitor.visit::<storage::DeleteStorageObjects>();
@@ -133,6 +152,24 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<notification::nk::NotificationsList>(),
     HostFunction::of::<notification::nk::NotificationsSend>(),
     HostFunction::of::<notification::nk::NotificationsUpdate>(),
+    HostFunction::of::<provider::nk::AuthenticateApple>(),
+    HostFunction::of::<provider::nk::AuthenticateFacebook>(),
+    HostFunction::of::<provider::nk::AuthenticateFacebookInstantGame>(),
+    HostFunction::of::<provider::nk::AuthenticateGameCenter>(),
+    HostFunction::of::<provider::nk::AuthenticateGoogle>(),
+    HostFunction::of::<provider::nk::AuthenticateSteam>(),
+    HostFunction::of::<provider::nk::LinkApple>(),
+    HostFunction::of::<provider::nk::LinkFacebook>(),
+    HostFunction::of::<provider::nk::LinkFacebookInstantGame>(),
+    HostFunction::of::<provider::nk::LinkGameCenter>(),
+    HostFunction::of::<provider::nk::LinkGoogle>(),
+    HostFunction::of::<provider::nk::LinkSteam>(),
+    HostFunction::of::<provider::nk::UnlinkApple>(),
+    HostFunction::of::<provider::nk::UnlinkFacebook>(),
+    HostFunction::of::<provider::nk::UnlinkFacebookInstantGame>(),
+    HostFunction::of::<provider::nk::UnlinkGameCenter>(),
+    HostFunction::of::<provider::nk::UnlinkGoogle>(),
+    HostFunction::of::<provider::nk::UnlinkSteam>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
     HostFunction::of::<storage::nk::StorageList>(),

@@ -345,10 +345,22 @@ declare namespace nkruntime {
         aes128Encrypt(input: Bytes, key: Bytes): string;
         aes256Decrypt(input: Bytes, key: Bytes): string;
         aes256Encrypt(input: Bytes, key: Bytes): string;
+        /** Signs in with Apple. */
+        authenticateApple(token: string, username?: string | null, create?: boolean | null): AuthResult;
         authenticateCustom(id: string, username?: string | null, create?: boolean | null): AuthResult;
         authenticateDevice(id: string, username?: string | null, create?: boolean | null): AuthResult;
         /** By username and password where the e-mail is left out. */
         authenticateEmail(email: string | null | undefined, password: string, username?: string | null, create?: boolean | null): AuthResult;
+        /** Signs in with Facebook. */
+        authenticateFacebook(token: string, importFriends?: boolean | null, username?: string | null, create?: boolean | null): AuthResult;
+        /** Signs in from a Facebook Instant Game. */
+        authenticateFacebookInstantGame(playerInfo: string, username?: string | null, create?: boolean | null): AuthResult;
+        /** Signs in with Game Center. */
+        authenticateGameCenter(playerId: string, bundleId: string, timestamp: number, salt: string, signature: string, publicKeyUrl: string, username?: string | null, create?: boolean | null): AuthResult;
+        /** Signs in with Google. */
+        authenticateGoogle(token: string, username?: string | null, create?: boolean | null): AuthResult;
+        /** Signs in with Steam. */
+        authenticateSteam(token: string, import?: boolean | null, username?: string | null, create?: boolean | null): AuthResult;
         /**
          * A session token for any user, without looking the user up; `exp` in Unix seconds. Lua
          * must name the user or give an empty name, as in the reference.
@@ -390,6 +402,8 @@ declare namespace nkruntime {
          * time unless it is given; in JavaScript the time is now.
          */
         event(name: string, properties?: { [key: string]: string } | null, timestamp?: number | null, external?: boolean | null): void;
+        /** The contents of a file in the runtime path. */
+        fileRead(relPath: string): string;
         friendMetadataUpdate(userId: string, friendUserId: string, metadata: { [key: string]: any }): void;
         /**
          * As the user's own invitations or acceptances. JavaScript must give metadata, as in the
@@ -457,9 +471,21 @@ declare namespace nkruntime {
         leaderboardRecordsListCursorFromRank(leaderboardId: string, rank: number, overrideExpiry?: number | null): string;
         /** Those that are there. */
         leaderboardsGetId(leaderboardIds: string[]): Leaderboard[];
+        /** Adds or replaces the user's Apple id. */
+        linkApple(userId: string, token: string): void;
         linkCustom(userId: string, customId: string): void;
         linkDevice(userId: string, deviceId: string): void;
         linkEmail(userId: string, email: string, password: string): void;
+        /** Adds or replaces the user's Facebook id. */
+        linkFacebook(userId: string, username: string | null | undefined, token: string, importFriends?: boolean | null): void;
+        /** Adds or replaces the user's id of a Facebook Instant Game. */
+        linkFacebookInstantGame(userId: string, playerInfo: string): void;
+        /** Adds or replaces the user's Game Center id. */
+        linkGameCenter(userId: string, playerId: string, bundleId: string, timestamp: number, salt: string, signature: string, publicKeyUrl: string): void;
+        /** Adds or replaces the user's Google id. */
+        linkGoogle(userId: string, token: string): void;
+        /** Adds or replaces the user's Steam id. */
+        linkSteam(userId: string, username: string, token: string, import?: boolean | null): void;
         localcacheClear(): void;
         localcacheDelete(key: string): void;
         localcacheGet(key: string, defaultValue?: any): any;
@@ -539,9 +565,24 @@ declare namespace nkruntime {
         tournamentRecordsList(tournamentId: string, ownerIds?: string[] | null, limit?: number | null, cursor?: string | null, overrideExpiry?: number | null): LeaderboardRecordList;
         /** Those that are there. `join_required` is not told here, as in the reference. */
         tournamentsGetId(tournamentIds: string[]): Tournament[];
+        /** Removes the user's Apple id. */
+        unlinkApple(userId: string, token?: string | null): void;
         unlinkCustom(userId: string, customId?: string | null): void;
         unlinkDevice(userId: string, deviceId: string): void;
         unlinkEmail(userId: string, email?: string | null): void;
+        /** Removes the user's Facebook id. */
+        unlinkFacebook(userId: string, token?: string | null): void;
+        /** Removes the user's id of a Facebook Instant Game. */
+        unlinkFacebookInstantGame(userId: string, playerInfo?: string | null): void;
+        /**
+         * Removes the user's Game Center id; whosever it is, where one of the others is not
+         * given.
+         */
+        unlinkGameCenter(userId: string, playerId?: string | null, bundleId?: string | null, timestamp?: number | null, salt?: string | null, signature?: string | null, publicKeyUrl?: string | null): void;
+        /** Removes the user's Google id. */
+        unlinkGoogle(userId: string, token?: string | null): void;
+        /** Removes the user's Steam id. */
+        unlinkSteam(userId: string, token?: string | null): void;
         /** A page of the groups of a user. */
         userGroupsList(userId: string, limit?: number | null, state?: number | null, cursor?: string | null): UserGroupList;
         usersBanId(userIds: string[]): void;
@@ -589,24 +630,24 @@ declare namespace nkruntime {
         registerAfterAddFriends(fn: AfterHookFunction<void, AddFriendsRequest>): void;
         registerBeforeAddGroupUsers(fn: BeforeHookFunction<AddGroupUsersRequest>): void;
         registerAfterAddGroupUsers(fn: AfterHookFunction<void, AddGroupUsersRequest>): void;
-        registerBeforeAuthenticateApple(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateApple(fn: BeforeHookFunction<AuthenticateAppleRequest>): void;
+        registerAfterAuthenticateApple(fn: AfterHookFunction<Session, AuthenticateAppleRequest>): void;
         registerBeforeAuthenticateCustom(fn: BeforeHookFunction<AuthenticateCustomRequest>): void;
         registerAfterAuthenticateCustom(fn: AfterHookFunction<Session, AuthenticateCustomRequest>): void;
         registerBeforeAuthenticateDevice(fn: BeforeHookFunction<AuthenticateDeviceRequest>): void;
         registerAfterAuthenticateDevice(fn: AfterHookFunction<Session, AuthenticateDeviceRequest>): void;
         registerBeforeAuthenticateEmail(fn: BeforeHookFunction<AuthenticateEmailRequest>): void;
         registerAfterAuthenticateEmail(fn: AfterHookFunction<Session, AuthenticateEmailRequest>): void;
-        registerBeforeAuthenticateFacebook(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateFacebook(fn: AfterHookFunction<any, any>): void;
-        registerBeforeAuthenticateFacebookInstantGame(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
-        registerBeforeAuthenticateGameCenter(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateGameCenter(fn: AfterHookFunction<any, any>): void;
-        registerBeforeAuthenticateGoogle(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateGoogle(fn: AfterHookFunction<any, any>): void;
-        registerBeforeAuthenticateSteam(fn: BeforeHookFunction<any>): void;
-        registerAfterAuthenticateSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeAuthenticateFacebook(fn: BeforeHookFunction<AuthenticateFacebookRequest>): void;
+        registerAfterAuthenticateFacebook(fn: AfterHookFunction<Session, AuthenticateFacebookRequest>): void;
+        registerBeforeAuthenticateFacebookInstantGame(fn: BeforeHookFunction<AuthenticateFacebookInstantGameRequest>): void;
+        registerAfterAuthenticateFacebookInstantGame(fn: AfterHookFunction<Session, AuthenticateFacebookInstantGameRequest>): void;
+        registerBeforeAuthenticateGameCenter(fn: BeforeHookFunction<AuthenticateGameCenterRequest>): void;
+        registerAfterAuthenticateGameCenter(fn: AfterHookFunction<Session, AuthenticateGameCenterRequest>): void;
+        registerBeforeAuthenticateGoogle(fn: BeforeHookFunction<AuthenticateGoogleRequest>): void;
+        registerAfterAuthenticateGoogle(fn: AfterHookFunction<Session, AuthenticateGoogleRequest>): void;
+        registerBeforeAuthenticateSteam(fn: BeforeHookFunction<AuthenticateSteamRequest>): void;
+        registerAfterAuthenticateSteam(fn: AfterHookFunction<Session, AuthenticateSteamRequest>): void;
         registerBeforeBanGroupUsers(fn: BeforeHookFunction<BanGroupUsersRequest>): void;
         registerAfterBanGroupUsers(fn: AfterHookFunction<void, BanGroupUsersRequest>): void;
         registerBeforeBlockFriends(fn: BeforeHookFunction<BlockFriendsRequest>): void;
@@ -651,24 +692,24 @@ declare namespace nkruntime {
         registerAfterKickGroupUsers(fn: AfterHookFunction<void, KickGroupUsersRequest>): void;
         registerBeforeLeaveGroup(fn: BeforeHookFunction<LeaveGroupRequest>): void;
         registerAfterLeaveGroup(fn: AfterHookFunction<void, LeaveGroupRequest>): void;
-        registerBeforeLinkApple(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkApple(fn: BeforeHookFunction<AccountApple>): void;
+        registerAfterLinkApple(fn: AfterHookFunction<void, AccountApple>): void;
         registerBeforeLinkCustom(fn: BeforeHookFunction<AccountCustom>): void;
         registerAfterLinkCustom(fn: AfterHookFunction<void, AccountCustom>): void;
         registerBeforeLinkDevice(fn: BeforeHookFunction<AccountDevice>): void;
         registerAfterLinkDevice(fn: AfterHookFunction<void, AccountDevice>): void;
         registerBeforeLinkEmail(fn: BeforeHookFunction<AccountEmail>): void;
         registerAfterLinkEmail(fn: AfterHookFunction<void, AccountEmail>): void;
-        registerBeforeLinkFacebook(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkFacebook(fn: AfterHookFunction<any, any>): void;
-        registerBeforeLinkFacebookInstantGame(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
-        registerBeforeLinkGameCenter(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkGameCenter(fn: AfterHookFunction<any, any>): void;
-        registerBeforeLinkGoogle(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkGoogle(fn: AfterHookFunction<any, any>): void;
-        registerBeforeLinkSteam(fn: BeforeHookFunction<any>): void;
-        registerAfterLinkSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeLinkFacebook(fn: BeforeHookFunction<LinkFacebookRequest>): void;
+        registerAfterLinkFacebook(fn: AfterHookFunction<void, LinkFacebookRequest>): void;
+        registerBeforeLinkFacebookInstantGame(fn: BeforeHookFunction<AccountFacebookInstantGame>): void;
+        registerAfterLinkFacebookInstantGame(fn: AfterHookFunction<void, AccountFacebookInstantGame>): void;
+        registerBeforeLinkGameCenter(fn: BeforeHookFunction<AccountGameCenter>): void;
+        registerAfterLinkGameCenter(fn: AfterHookFunction<void, AccountGameCenter>): void;
+        registerBeforeLinkGoogle(fn: BeforeHookFunction<AccountGoogle>): void;
+        registerAfterLinkGoogle(fn: AfterHookFunction<void, AccountGoogle>): void;
+        registerBeforeLinkSteam(fn: BeforeHookFunction<LinkSteamRequest>): void;
+        registerAfterLinkSteam(fn: AfterHookFunction<void, LinkSteamRequest>): void;
         registerBeforeListChannelMessages(fn: BeforeHookFunction<ListChannelMessagesRequest>): void;
         registerAfterListChannelMessages(fn: AfterHookFunction<ApiChannelMessageList, ListChannelMessagesRequest>): void;
         registerBeforeListFriends(fn: BeforeHookFunction<ListFriendsRequest>): void;
@@ -709,24 +750,24 @@ declare namespace nkruntime {
         registerAfterSessionLogout(fn: AfterHookFunction<void, SessionLogoutRequest>): void;
         registerBeforeSessionRefresh(fn: BeforeHookFunction<SessionRefreshRequest>): void;
         registerAfterSessionRefresh(fn: AfterHookFunction<Session, SessionRefreshRequest>): void;
-        registerBeforeUnlinkApple(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkApple(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkApple(fn: BeforeHookFunction<AccountApple>): void;
+        registerAfterUnlinkApple(fn: AfterHookFunction<void, AccountApple>): void;
         registerBeforeUnlinkCustom(fn: BeforeHookFunction<AccountCustom>): void;
         registerAfterUnlinkCustom(fn: AfterHookFunction<void, AccountCustom>): void;
         registerBeforeUnlinkDevice(fn: BeforeHookFunction<AccountDevice>): void;
         registerAfterUnlinkDevice(fn: AfterHookFunction<void, AccountDevice>): void;
         registerBeforeUnlinkEmail(fn: BeforeHookFunction<AccountEmail>): void;
         registerAfterUnlinkEmail(fn: AfterHookFunction<void, AccountEmail>): void;
-        registerBeforeUnlinkFacebook(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkFacebook(fn: AfterHookFunction<any, any>): void;
-        registerBeforeUnlinkFacebookInstantGame(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkFacebookInstantGame(fn: AfterHookFunction<any, any>): void;
-        registerBeforeUnlinkGameCenter(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkGameCenter(fn: AfterHookFunction<any, any>): void;
-        registerBeforeUnlinkGoogle(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkGoogle(fn: AfterHookFunction<any, any>): void;
-        registerBeforeUnlinkSteam(fn: BeforeHookFunction<any>): void;
-        registerAfterUnlinkSteam(fn: AfterHookFunction<any, any>): void;
+        registerBeforeUnlinkFacebook(fn: BeforeHookFunction<AccountFacebook>): void;
+        registerAfterUnlinkFacebook(fn: AfterHookFunction<void, AccountFacebook>): void;
+        registerBeforeUnlinkFacebookInstantGame(fn: BeforeHookFunction<AccountFacebookInstantGame>): void;
+        registerAfterUnlinkFacebookInstantGame(fn: AfterHookFunction<void, AccountFacebookInstantGame>): void;
+        registerBeforeUnlinkGameCenter(fn: BeforeHookFunction<AccountGameCenter>): void;
+        registerAfterUnlinkGameCenter(fn: AfterHookFunction<void, AccountGameCenter>): void;
+        registerBeforeUnlinkGoogle(fn: BeforeHookFunction<AccountGoogle>): void;
+        registerAfterUnlinkGoogle(fn: AfterHookFunction<void, AccountGoogle>): void;
+        registerBeforeUnlinkSteam(fn: BeforeHookFunction<AccountSteam>): void;
+        registerAfterUnlinkSteam(fn: AfterHookFunction<void, AccountSteam>): void;
         registerBeforeUpdateAccount(fn: BeforeHookFunction<UpdateAccountRequest>): void;
         registerAfterUpdateAccount(fn: AfterHookFunction<void, UpdateAccountRequest>): void;
         registerBeforeUpdateGroup(fn: BeforeHookFunction<UpdateGroupRequest>): void;
@@ -827,6 +868,12 @@ declare namespace nkruntime {
         disableTime?: number;
     }
 
+    /** Message `nakama.api.AccountApple`. */
+    interface AccountApple {
+        token?: string;
+        vars?: { [key: string]: string };
+    }
+
     /** Message `nakama.api.AccountCustom`. */
     interface AccountCustom {
         id?: string;
@@ -848,6 +895,29 @@ declare namespace nkruntime {
 
     /** Message `nakama.api.AccountFacebook`. */
     interface AccountFacebook {
+        token?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountFacebookInstantGame`. */
+    interface AccountFacebookInstantGame {
+        signedPlayerInfo?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountGameCenter`. */
+    interface AccountGameCenter {
+        playerId?: string;
+        bundleId?: string;
+        timestampSeconds?: string;
+        salt?: string;
+        signature?: string;
+        publicKeyUrl?: string;
+        vars?: { [key: string]: string };
+    }
+
+    /** Message `nakama.api.AccountGoogle`. */
+    interface AccountGoogle {
         token?: string;
         vars?: { [key: string]: string };
     }
@@ -1085,6 +1155,13 @@ declare namespace nkruntime {
         created: boolean;
     }
 
+    /** Message `nakama.api.AuthenticateAppleRequest`. */
+    interface AuthenticateAppleRequest {
+        account?: AccountApple | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
     /** Message `nakama.api.AuthenticateCustomRequest`. */
     interface AuthenticateCustomRequest {
         account?: AccountCustom | null;
@@ -1104,6 +1181,43 @@ declare namespace nkruntime {
         account?: AccountEmail | null;
         create?: boolean | null;
         username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateFacebookInstantGameRequest`. */
+    interface AuthenticateFacebookInstantGameRequest {
+        account?: AccountFacebookInstantGame | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateFacebookRequest`. */
+    interface AuthenticateFacebookRequest {
+        account?: AccountFacebook | null;
+        create?: boolean | null;
+        username?: string;
+        sync?: boolean | null;
+    }
+
+    /** Message `nakama.api.AuthenticateGameCenterRequest`. */
+    interface AuthenticateGameCenterRequest {
+        account?: AccountGameCenter | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateGoogleRequest`. */
+    interface AuthenticateGoogleRequest {
+        account?: AccountGoogle | null;
+        create?: boolean | null;
+        username?: string;
+    }
+
+    /** Message `nakama.api.AuthenticateSteamRequest`. */
+    interface AuthenticateSteamRequest {
+        account?: AccountSteam | null;
+        create?: boolean | null;
+        username?: string;
+        sync?: boolean | null;
     }
 
     /** Message `nakama.api.BanGroupUsersRequest`. */
@@ -1433,6 +1547,18 @@ declare namespace nkruntime {
     /** Message `nakama.api.LeaveGroupRequest`. */
     interface LeaveGroupRequest {
         groupId?: string;
+    }
+
+    /** Message `nakama.api.LinkFacebookRequest`. */
+    interface LinkFacebookRequest {
+        account?: AccountFacebook | null;
+        sync?: boolean | null;
+    }
+
+    /** Message `nakama.api.LinkSteamRequest`. */
+    interface LinkSteamRequest {
+        account?: AccountSteam | null;
+        sync?: boolean | null;
     }
 
     /** Message `nakama.api.ListChannelMessagesRequest`. */

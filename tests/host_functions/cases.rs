@@ -12,6 +12,7 @@ mod group;
 mod leaderboard;
 mod multi_update;
 mod notification;
+pub(super) mod provider;
 mod storage;
 mod tournament;
 mod wallet;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Case> {
         sql(),
         events(),
         metrics(),
+        provider::cases(),
         farewell(),
     ]
     .into_iter()

@@ -1,5 +1,7 @@
 //! Boots the real server for one test, on free ports, with its own database and modules.
 
+pub mod providers;
+
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},

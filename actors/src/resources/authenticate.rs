@@ -113,7 +113,12 @@ async fn email(cx: &Cx, caller: &mut Caller, request: AuthenticateEmailRequest) 
 }
 
 /// Opens a session for an account that has shown who it is.
-async fn open(cx: &Cx, caller: &mut Caller, known: Known, vars: Vars) -> Result<Session> {
+pub(super) async fn open(
+    cx: &Cx,
+    caller: &mut Caller,
+    known: Known,
+    vars: Vars,
+) -> Result<Session> {
     let Known { id, username, created } = known;
     let (session, user) = cx.sessions.sign_in(&cx.db, id, username, vars).await.or_fault(MAKING)?;
     caller.user = Some(user);
@@ -148,7 +153,7 @@ pub async fn by_device_id(cx: &Cx, id: &str, username: &str, create: bool) -> Re
     find_or_make(cx, Kind::Device, id, username, create).await
 }
 
-fn known(row: Row) -> Result<Known> {
+pub(super) fn known(row: Row) -> Result<Known> {
     let read = || -> Result<_, DbError> {
         let known = Known {
             id: row.try_get("id")?,
@@ -340,7 +345,7 @@ fn check_username(username: &str) -> Result<(), Status> {
     }
 }
 
-fn username_or_letters(username: String) -> Result<String, Status> {
+pub(super) fn username_or_letters(username: String) -> Result<String, Status> {
     if username.is_empty() {
         return Ok(letters());
     }
@@ -380,7 +385,7 @@ pub mod nk {
         resources::raised,
     };
 
-    const DOING: &str = "error authenticating";
+    pub(in crate::resources) const DOING: &str = "error authenticating";
 
     /// An account, as modules get it.
     #[derive(Debug, JsonSchema, Serialize)]
@@ -397,7 +402,8 @@ pub mod nk {
         }
     }
 
-    const fn yes() -> bool {
+    /// What `create` is where a module does not say.
+    pub(in crate::resources) const fn yes() -> bool {
         true
     }
 

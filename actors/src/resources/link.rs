@@ -51,7 +51,7 @@ const EMAIL_TAKEN: Status = Status::new(Code::AlreadyExists, "Email is already i
 /// The reference links such an address without any password.
 const PASSWORD_TOO_LONG: Status =
     Status::new(Code::InvalidArgument, "Password must be at most 72 bytes long.");
-const LAST_IDENTIFIER: Status = Status::new(
+pub(super) const LAST_IDENTIFIER: Status = Status::new(
     Code::PermissionDenied,
     "Cannot unlink last account identifier. Check profile exists and is not last link.",
 );
@@ -233,8 +233,8 @@ pub mod nk {
         resources::raised,
     };
 
-    const LINKING: &str = "error linking";
-    const UNLINKING: &str = "error unlinking";
+    pub(in crate::resources) const LINKING: &str = "error linking";
+    pub(in crate::resources) const UNLINKING: &str = "error unlinking";
 
     /// `nk.link_custom(user_id, custom_id)`
     #[derive(Debug, Deserialize, JsonSchema)]

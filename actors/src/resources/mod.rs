@@ -13,6 +13,7 @@ pub mod leaderboard;
 pub mod link;
 pub mod multi_update;
 pub mod notification;
+pub mod provider;
 mod rules;
 pub mod session;
 pub mod storage;
