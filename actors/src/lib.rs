@@ -14,6 +14,7 @@ pub mod host;
 pub mod metrics;
 pub mod passwords;
 pub mod providers;
+pub mod query;
 pub mod registry;
 pub mod resources;
 pub mod runtime;
