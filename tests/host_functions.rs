@@ -291,6 +291,7 @@ fn fields(function: &str) -> &'static [&'static str] {
         "notifications_list" => &["notifications", "cursor"],
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],
+        "party_list" => &["parties", "cursor"],
         "sql_exec" => &["rows_affected"],
         "storage_list" => &["objects", "cursor"],
         "user_groups_list" => &["user_groups", "cursor"],

@@ -5,8 +5,8 @@ use crate::{
     host::HostFunction,
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
-        leaderboard, link, multi_update, notification, provider, session, storage, tournament,
-        user, wallet,
+        leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
+        session, storage, tournament, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
@@ -52,6 +52,8 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<link::UnlinkCustom>();
     visitor.visit::<link::UnlinkDevice>();
     visitor.visit::<link::UnlinkEmail>();
+    visitor.visit::<matches::ListMatches>();
+    visitor.visit::<matchmaker::GetMatchmakerStats>();
     visitor.visit::<notification::DeleteNotifications>();
     visitor.visit::<notification::ListNotifications>();
     visitor.visit::<provider::AuthenticateApple>();
@@ -72,6 +74,7 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<provider::UnlinkGameCenter>();
     visitor.visit::<provider::UnlinkGoogle>();
     visitor.visit::<provider::UnlinkSteam>();
+    visitor.visit::<party::ListParties>();
     visitor.visit::<session::SessionLogout>();
     visitor.visit::<session::SessionRefresh>();
     visitor.visit::<storage::DeleteStorageObjects>();
@@ -143,6 +146,8 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<link::nk::UnlinkCustom>(),
     HostFunction::of::<link::nk::UnlinkDevice>(),
     HostFunction::of::<link::nk::UnlinkEmail>(),
+    HostFunction::of::<matches::nk::MatchGet>(),
+    HostFunction::of::<matches::nk::MatchList>(),
     HostFunction::of::<multi_update::nk::MultiUpdate>(),
     HostFunction::of::<notification::nk::NotificationSend>(),
     HostFunction::of::<notification::nk::NotificationSendAll>(),
@@ -170,6 +175,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<provider::nk::UnlinkGameCenter>(),
     HostFunction::of::<provider::nk::UnlinkGoogle>(),
     HostFunction::of::<provider::nk::UnlinkSteam>(),
+    HostFunction::of::<party::nk::PartyList>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
     HostFunction::of::<storage::nk::StorageList>(),

@@ -491,6 +491,10 @@ declare namespace nkruntime {
         localcacheGet(key: string, defaultValue?: any): any;
         /** For ever where `ttl_sec` is 0. */
         localcachePut(key: string, value?: any, ttlSec?: number | null): void;
+        /** The match with this id, or nothing. */
+        matchGet(id: string): Match | null;
+        /** Matches that run. */
+        matchList(limit?: number | null, authoritative?: boolean | null, label?: string | null, minSize?: number | null, maxSize?: number | null, query?: string | null): Match[];
         /** Hexadecimal. */
         md5Hash(input: Bytes): string;
         metricsCounterAdd(name: string, tags: { [key: string]: string } | null | undefined, delta: number): void;
@@ -515,6 +519,8 @@ declare namespace nkruntime {
         notificationsSend(notifications: NotificationRequest[]): void;
         /** Changes notifications, all of them or none. */
         notificationsUpdate(updates: NotificationUpdate[]): void;
+        /** A page of parties. */
+        partyList(limit?: number | null, open?: boolean | null, showHidden?: boolean | null, query?: string | null, cursor?: string | null): PartyList;
         /** A PKCS #1 v1.5 signature by a PEM key of form PKCS #1. */
         rsaSha256Hash(input: Bytes, key: string): string;
         /** 1 to 1,000 bytes. */
@@ -603,9 +609,9 @@ declare namespace nkruntime {
         /** Adds to what the ledger knows of a change. */
         walletLedgerUpdate(itemId: string, metadata: { [key: string]: any }): WalletLedgerResult;
         /** Changes a user's wallet. */
-        walletUpdate(userId: string, changeset: { [key: string]: number }, metadata?: { [key: string]: any } | null, updateLedger?: boolean | null): WalletUpdateResult;
+        walletUpdate(userId: string, changeset: { [key: string]: number }, metadata?: { [key: string]: any } | null, updateLedger?: boolean | null): UpdatedOne;
         /** Changes wallets, all of them or none. */
-        walletsUpdate(updates: WalletUpdate[], updateLedger?: boolean | null): WalletUpdateResult[] | undefined;
+        walletsUpdate(updates: WalletUpdate[], updateLedger?: boolean | null): WalletUpdateResult[];
     }
 
     /** Registers functions; `InitModule` is given it. */
@@ -674,8 +680,8 @@ declare namespace nkruntime {
         registerAfterEvent(fn: AfterHookFunction<void, Event>): void;
         registerBeforeGetAccount(fn: BeforeHookFunction<void>): void;
         registerAfterGetAccount(fn: AfterHookFunction<ApiAccount, void>): void;
-        registerBeforeGetMatchmakerStats(fn: BeforeHookFunction<any>): void;
-        registerAfterGetMatchmakerStats(fn: AfterHookFunction<any, any>): void;
+        registerBeforeGetMatchmakerStats(fn: BeforeHookFunction<void>): void;
+        registerAfterGetMatchmakerStats(fn: AfterHookFunction<MatchmakerStats, void>): void;
         registerBeforeGetSubscription(fn: BeforeHookFunction<any>): void;
         registerAfterGetSubscription(fn: AfterHookFunction<any, any>): void;
         registerBeforeGetUsers(fn: BeforeHookFunction<GetUsersRequest>): void;
@@ -724,12 +730,12 @@ declare namespace nkruntime {
         registerAfterListLeaderboardRecords(fn: AfterHookFunction<ApiLeaderboardRecordList, ListLeaderboardRecordsRequest>): void;
         registerBeforeListLeaderboardRecordsAroundOwner(fn: BeforeHookFunction<ListLeaderboardRecordsAroundOwnerRequest>): void;
         registerAfterListLeaderboardRecordsAroundOwner(fn: AfterHookFunction<ApiLeaderboardRecordList, ListLeaderboardRecordsAroundOwnerRequest>): void;
-        registerBeforeListMatches(fn: BeforeHookFunction<any>): void;
-        registerAfterListMatches(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListMatches(fn: BeforeHookFunction<ListMatchesRequest>): void;
+        registerAfterListMatches(fn: AfterHookFunction<MatchList, ListMatchesRequest>): void;
         registerBeforeListNotifications(fn: BeforeHookFunction<ListNotificationsRequest>): void;
         registerAfterListNotifications(fn: AfterHookFunction<NotificationList, ListNotificationsRequest>): void;
-        registerBeforeListParties(fn: BeforeHookFunction<any>): void;
-        registerAfterListParties(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListParties(fn: BeforeHookFunction<ListPartiesRequest>): void;
+        registerAfterListParties(fn: AfterHookFunction<ApiPartyList, ListPartiesRequest>): void;
         registerBeforeListStorageObjects(fn: BeforeHookFunction<ListStorageObjectsRequest>): void;
         registerAfterListStorageObjects(fn: AfterHookFunction<ApiStorageObjectList, ListStorageObjectsRequest>): void;
         registerBeforeListSubscriptions(fn: BeforeHookFunction<any>): void;
@@ -1050,6 +1056,16 @@ declare namespace nkruntime {
         rankCount?: string;
     }
 
+    /** Message `nakama.api.Match`. */
+    interface ApiMatch {
+        matchId?: string;
+        authoritative?: boolean;
+        label?: string | null;
+        size?: number;
+        tickRate?: number;
+        handlerName?: string;
+    }
+
     /** A notification in a list. The names are so in every language, as in the reference. */
     interface ApiNotification {
         id: string;
@@ -1062,6 +1078,21 @@ declare namespace nkruntime {
         persistent: boolean;
         /** Unix seconds. */
         createTime: number;
+    }
+
+    /** Message `nakama.api.Party`. */
+    interface ApiParty {
+        partyId?: string;
+        open?: boolean;
+        hidden?: boolean;
+        maxSize?: number;
+        label?: string;
+    }
+
+    /** Message `nakama.api.PartyList`. */
+    interface ApiPartyList {
+        parties?: ApiParty[];
+        cursor?: string;
     }
 
     /** Message `nakama.api.StorageObject`. */
@@ -1277,8 +1308,7 @@ declare namespace nkruntime {
         channelId: string;
         messageId: string;
         /** 0 chat, 1 update, 2 remove. */
-        code: number | {
-            /** The value. */
+        code: {
             Value: number;
         };
         username: string;
@@ -1287,8 +1317,7 @@ declare namespace nkruntime {
         /** Unix seconds. */
         updateTime: number;
         /** Whether the history knows. */
-        persistent: boolean | {
-            /** The value. */
+        persistent: {
             Value: boolean;
         };
     }
@@ -1618,10 +1647,28 @@ declare namespace nkruntime {
         expiry?: string | null;
     }
 
+    /** Message `nakama.api.ListMatchesRequest`. */
+    interface ListMatchesRequest {
+        limit?: number | null;
+        authoritative?: boolean | null;
+        label?: string | null;
+        minSize?: number | null;
+        maxSize?: number | null;
+        query?: string | null;
+    }
+
     /** Message `nakama.api.ListNotificationsRequest`. */
     interface ListNotificationsRequest {
         limit?: number | null;
         cacheableCursor?: string;
+    }
+
+    /** Message `nakama.api.ListPartiesRequest`. */
+    interface ListPartiesRequest {
+        limit?: number | null;
+        open?: boolean | null;
+        query?: string | null;
+        cursor?: string | null;
     }
 
     /** Message `nakama.api.ListStorageObjectsRequest`. */
@@ -1668,6 +1715,35 @@ declare namespace nkruntime {
         cursor?: string;
     }
 
+    /** A match that runs. */
+    interface Match {
+        matchId: string;
+        /** Whether a module runs it. */
+        authoritative: boolean;
+        /** Nothing for a match that clients relay. */
+        label: string | null;
+        /** How many are in it. */
+        size: number;
+    }
+
+    /** Message `nakama.api.MatchList`. */
+    interface MatchList {
+        matches?: ApiMatch[];
+    }
+
+    /** Message `nakama.api.MatchmakerCompletionStats`. */
+    interface MatchmakerCompletionStats {
+        createTime?: string | null;
+        completeTime?: string | null;
+    }
+
+    /** Message `nakama.api.MatchmakerStats`. */
+    interface MatchmakerStats {
+        ticketCount?: number;
+        oldestTicketCreateTime?: string | null;
+        completions?: MatchmakerCompletionStats[];
+    }
+
     /** What was written and changed; in Lua nothing in place of an empty list. */
     interface MultiUpdateResult {
         storageWriteAcks: StorageWriteAck[];
@@ -1676,17 +1752,14 @@ declare namespace nkruntime {
 
     /** A notification that was asked for by id. */
     interface Notification {
-        /** Not in Lua. */
-        id?: string;
+        id: string;
         userId: string;
         subject: string;
         persistent: boolean;
         content: { [key: string]: any };
         code: number;
-        /** Who sent it, empty for the system. In JavaScript and native. */
-        sender?: string;
-        /** Who sent it, left out for the system. In Lua. */
-        senderId?: string;
+        /** Who sent it; empty for the system. */
+        sender: string;
         /** Unix seconds. */
         createTime: number;
     }
@@ -1738,6 +1811,24 @@ declare namespace nkruntime {
         notifications: ApiNotification[];
         /** Where to go on, if there is more. */
         cursor: string | null;
+    }
+
+    /** A party. */
+    interface Party {
+        partyId: string;
+        /** Whether it may be entered. */
+        open: boolean;
+        /** The most members. */
+        maxSize: number;
+        /** What can be searched for. */
+        label: string;
+    }
+
+    /** A page of parties. */
+    interface PartyList {
+        parties: Party[];
+        /** Where to go on, if there is more. */
+        cursor?: string;
     }
 
     /** Message `nakama.api.PromoteGroupUsersRequest`. */
@@ -1931,6 +2022,16 @@ declare namespace nkruntime {
         open?: boolean | null;
     }
 
+    /** A changed wallet, as `wallet_update` gives it. */
+    interface UpdatedOne {
+        /** After the change. */
+        updated: { [key: string]: number };
+        /** Before it. */
+        previous: { [key: string]: number };
+        /** Whose. */
+        userId: string;
+    }
+
     /**
      * A user as modules get it: identifiers that are not set are left out, times are Unix
      * seconds, metadata is a value.
@@ -2039,8 +2140,8 @@ declare namespace nkruntime {
         updated: { [key: string]: number };
         /** Before it. */
         previous: { [key: string]: number };
-        /** Whose. Not a result of `wallet_update` in Lua. */
-        userId?: string;
+        /** Whose. */
+        userId: string;
     }
 
     /** Message `nakama.api.WriteLeaderboardRecordRequest`. */

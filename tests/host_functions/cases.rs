@@ -10,6 +10,7 @@ mod channel_message;
 mod friend;
 mod group;
 mod leaderboard;
+mod matches;
 mod multi_update;
 mod notification;
 pub(super) mod provider;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Case> {
         account_export::cases(),
         leaderboard::cases(),
         tournament::cases(),
+        matches::cases(),
         sql(),
         events(),
         metrics(),

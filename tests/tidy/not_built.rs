@@ -9,10 +9,7 @@ pub struct NotBuilt {
 /// The one list of them. A capability takes its names out.
 pub const NOT_BUILT: NotBuilt = NotBuilt {
     endpoints: &[
-        "GetMatchmakerStats",
         "GetSubscription",
-        "ListMatches",
-        "ListParties",
         "ListSubscriptions",
         "ValidatePurchaseApple",
         "ValidatePurchaseFacebookInstant",
@@ -25,10 +22,7 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
     host_functions: &[
         "get_satori",
         "match_create",
-        "match_get",
-        "match_list",
         "match_signal",
-        "party_list",
         "purchase_get_by_transaction_id",
         "purchase_validate_apple",
         "purchase_validate_facebook_instant",

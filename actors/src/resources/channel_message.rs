@@ -612,6 +612,7 @@ pub mod nk {
         channel_id: String,
         message_id: Uuid,
         /// 0 chat, 1 update, 2 remove.
+        #[schemars(with = "Boxed<i32>")]
         code: Held<i32>,
         username: String,
         /// Unix seconds.
@@ -619,27 +620,31 @@ pub mod nk {
         /// Unix seconds.
         update_time: i64,
         /// Whether the history knows.
+        #[schemars(with = "Boxed<bool>")]
         persistent: Held<bool>,
     }
 
     /// A value, in JavaScript below the name `Value`.
-    #[derive(Debug, JsonSchema, Serialize)]
-    #[schemars(inline)]
+    #[derive(Debug, Serialize)]
     #[serde(untagged)]
     pub enum Held<T> {
         /// Elsewhere.
         Plain(T),
         /// In JavaScript.
-        Boxed {
-            /// The value.
-            #[serde(rename = "Value")]
-            value: T,
-        },
+        Boxed(Boxed<T>),
+    }
+
+    /// A value below a name.
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[schemars(inline)]
+    pub struct Boxed<T> {
+        #[serde(rename = "Value")]
+        value: T,
     }
 
     fn held<T>(origin: Origin<'_>, value: T) -> Held<T> {
         match origin.language {
-            Language::JavaScript => Held::Boxed { value },
+            Language::JavaScript => Held::Boxed(Boxed { value }),
             Language::Lua | Language::Native => Held::Plain(value),
         }
     }

@@ -578,25 +578,41 @@ pub mod nk {
     }
 
     /// A notification that was asked for by id.
-    #[derive(Debug, Serialize, JsonSchema)]
-    #[schemars(rename = "Notification")]
-    pub struct Found {
-        /// Not in Lua.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[serde(untagged)]
+    #[schemars(rename = "Notification", from = "FoundFields", into = "FoundFields")]
+    pub enum Found {
+        /// In JavaScript and native.
+        Named(FoundFields),
+        /// In Lua.
+        Lua(FoundInLua),
+    }
+
+    /// A notification that was asked for by id.
+    #[derive(Debug, JsonSchema, Serialize)]
+    pub struct FoundFields {
+        id: String,
         user_id: Uuid,
         subject: String,
         persistent: bool,
         #[schemars(with = "Map<String, Value>")]
         content: Value,
         code: i32,
-        /// Who sent it, empty for the system. In JavaScript and native.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sender: Option<String>,
-        /// Who sent it, left out for the system. In Lua.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sender_id: Option<String>,
+        /// Who sent it; empty for the system.
+        sender: String,
         /// Unix seconds.
+        create_time: i64,
+    }
+
+    /// A notification that was asked for by id, as Lua gets it in the reference.
+    #[derive(Debug, Serialize)]
+    pub struct FoundInLua {
+        user_id: Uuid,
+        subject: String,
+        persistent: bool,
+        content: Value,
+        code: i32,
+        sender_id: Option<String>,
         create_time: i64,
     }
 
@@ -609,23 +625,31 @@ pub mod nk {
             }
             let found = get(cx, self.user_id, &self.notification_ids).await;
             let found = found.map_err(|error| raised("failed to get notifications", error))?;
-            let lua = origin.language == Language::Lua;
             let shown = |(user_id, notification): (Uuid, Notification)| {
-                let sender = notification.sender_id;
-                let (sender, sender_id) = match lua {
-                    true => (None, Some(sender).filter(|sender| !sender.is_empty())),
-                    false => (Some(sender), None),
-                };
-                Ok(Found {
-                    id: (!lua).then_some(notification.id),
-                    user_id,
-                    subject: notification.subject,
-                    persistent: notification.persistent,
-                    content: object_value(&notification.content)?,
-                    code: notification.code,
-                    sender,
-                    sender_id,
-                    create_time: notification.create_time.map_or(0, |time| time.seconds),
+                let Notification { id, subject, content, code, sender_id: sender, .. } =
+                    notification;
+                let create_time = notification.create_time.map_or(0, |time| time.seconds);
+                let (persistent, content) = (true, object_value(&content)?);
+                Ok(match origin.language {
+                    Language::Lua => Found::Lua(FoundInLua {
+                        user_id,
+                        subject,
+                        persistent,
+                        content,
+                        code,
+                        sender_id: Some(sender).filter(|sender| !sender.is_empty()),
+                        create_time,
+                    }),
+                    Language::JavaScript | Language::Native => Found::Named(FoundFields {
+                        id,
+                        user_id,
+                        subject,
+                        persistent,
+                        content,
+                        code,
+                        sender,
+                        create_time,
+                    }),
                 })
             };
             let found = found.into_iter().map(shown).collect::<serde_json::Result<_>>();

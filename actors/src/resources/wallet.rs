@@ -397,32 +397,48 @@ pub mod nk {
         updated: Wallet,
         /// Before it.
         previous: Wallet,
-        /// Whose. Not a result of `wallet_update` in Lua.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "Uuid")]
-        user_id: Option<Uuid>,
+        /// Whose.
+        user_id: Uuid,
+    }
+
+    /// A changed wallet, as `wallet_update` gives it.
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[serde(untagged)]
+    #[schemars(from = "Updated", into = "Updated")]
+    pub enum UpdatedOne {
+        /// In JavaScript and native.
+        Named(Updated),
+        /// In Lua: two results.
+        Lua {
+            /// After the change.
+            updated: Wallet,
+            /// Before it.
+            previous: Wallet,
+        },
     }
 
     impl From<Outcome> for Updated {
         fn from(Outcome { user, previous, updated }: Outcome) -> Self {
-            Self { updated, previous, user_id: Some(user) }
+            Self { updated, previous, user_id: user }
         }
     }
 
     impl HostFn for WalletUpdate {
         const NAME: &'static str = "wallet_update";
         const RETURNS: Returns = Returns::Each;
-        type Output = Updated;
-        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Updated> {
+        type Output = UpdatedOne;
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<UpdatedOne> {
             let metadata = metadata_text(origin, self.metadata.as_ref())?;
             let one = Update { user: self.user_id, changeset: self.changeset, metadata };
             let outcomes = update(cx, &[one], self.update_ledger).await;
             let outcomes = outcomes.map_err(|error| raised_plainly(UPDATING, error))?;
             let outcome = outcomes.into_iter().next().ok_or(USER_NOT_FOUND)?;
-            let updated = Updated::from(outcome);
             Ok(match origin.language {
-                Language::Lua => Updated { user_id: None, ..updated },
-                Language::JavaScript | Language::Native => updated,
+                Language::Lua => {
+                    let Outcome { updated, previous, .. } = outcome;
+                    UpdatedOne::Lua { updated, previous }
+                }
+                Language::JavaScript | Language::Native => UpdatedOne::Named(outcome.into()),
             })
         }
     }
@@ -437,19 +453,23 @@ pub mod nk {
         update_ledger: bool,
     }
 
+    /// The wallets that were changed; in Lua nothing where no change was asked for.
+    #[derive(Debug, JsonSchema, Serialize)]
+    #[serde(transparent)]
+    pub struct Changed(#[schemars(with = "Vec<Updated>")] Option<Vec<Updated>>);
+
     impl HostFn for WalletsUpdate {
         const NAME: &'static str = "wallets_update";
-        const RETURNS: Returns = Returns::Maybe;
-        type Output = Option<Vec<Updated>>;
-        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Option<Vec<Updated>>> {
+        type Output = Changed;
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Changed> {
             if self.updates.is_empty() && origin.language == Language::Lua {
-                return Ok(None);
+                return Ok(Changed(None));
             }
             let updates = self.updates.into_iter().map(|update| update.checked(origin));
             let updates = updates.collect::<Result<Vec<_>, _>>()?;
             let outcomes = update(cx, &updates, self.update_ledger).await;
             let outcomes = outcomes.map_err(|error| raised_plainly(UPDATING, error))?;
-            Ok(Some(outcomes.into_iter().map(Updated::from).collect()))
+            Ok(Changed(Some(outcomes.into_iter().map(Updated::from).collect())))
         }
     }
 

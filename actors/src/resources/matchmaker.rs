@@ -1,0 +1,18 @@
+//! The matchmaker, as its state is shown. What runs it is the realtime part, which is not built: no
+//! ticket waits.
+
+use guildhall_core::{Caller, Result};
+use guildhall_proto::{Empty, api::MatchmakerStats};
+
+use crate::{cx::Cx, endpoint::Body, endpoints};
+
+endpoints! {
+    /// How many tickets wait, since when, and how long the last ones took.
+    Get "/v2/matchmaker/stats" => GetMatchmakerStats(Empty) -> MatchmakerStats
+        { auth: Session, body: Body::None, handle: get_matchmaker_stats, input: false }
+}
+
+async fn get_matchmaker_stats(_: &Cx, _: &mut Caller, _: Empty) -> Result<MatchmakerStats> {
+    // The matchmaker's own figures join here.
+    Ok(MatchmakerStats::default())
+}
