@@ -38,6 +38,8 @@ use crate::{
 /// The batchers of the resources: small writes of concurrent calls, gathered.
 #[derive(Debug)]
 pub struct Batches {
+    /// Scores of leaderboards.
+    pub leaderboard: leaderboard::Batches,
     /// Sign-ins by custom id and device id.
     pub sign_in: identifier::Batches,
     /// Writes of single storage objects.
@@ -48,6 +50,7 @@ impl Batches {
     /// Batchers on `db`.
     pub fn new(config: &config::Batch, db: &Database, io: &Handle) -> Self {
         Self {
+            leaderboard: leaderboard::Batches::new(config, db, io),
             sign_in: identifier::Batches::new(config, db, io),
             storage: storage::Batches::new(config, db, io),
         }

@@ -329,8 +329,53 @@ fn writes_at_once_are_all_counted() {
 }
 
 #[test]
+fn scores_at_once_are_gathered_and_each_has_its_own_outcome() {
+    let Some(slices) = Slices::start(|config| config.batch.in_flight = 1) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        create(cx, leaderboard("low", SortOrder::Ascending, Operator::Best)).await;
+        create(cx, leaderboard("high", SortOrder::Descending, Operator::Best)).await;
+        let everybody = owners(40);
+        let send = async |points: &dyn Fn(usize) -> i64, metadata: Option<&str>| {
+            let sent = everybody.iter().enumerate().flat_map(|(at, owner)| {
+                let submission = Submission {
+                    username: Some(format!("name {at}")),
+                    metadata: metadata.map(str::to_owned),
+                    ..score(*owner, points(at))
+                };
+                ["low", "high"].map(|id| (id, submission.clone()))
+            });
+            let sent: Vec<_> = sent.collect();
+            let writes = sent.iter().map(|(id, it)| records::write(cx, Access::Client, id, it));
+            let written = join_all(writes).await.into_iter().map(Result::unwrap);
+            written.map(|it| (it.score, it.num_score, it.metadata)).collect::<Vec<_>>()
+        };
+        let same = |low: (i64, i32, &str), high: (i64, i32, &str)| {
+            let own = |(score, count, text): (i64, i32, &str)| (score, count, text.to_owned());
+            [own(low), own(high)]
+        };
+        let text = r#"{"n": 1}"#;
+        let first = send(&|_| 10, None).await;
+        assert_eq!(first, vec![same((10, 1, "{}"), (10, 1, "{}")); 40].concat());
+        // Every second one is higher than before, the others lower.
+        let second = send(&|at| if at % 2 == 0 { 20 } else { 5 }, Some(text)).await;
+        let up = same((10, 1, "{}"), (20, 2, text));
+        let down = same((5, 2, text), (10, 1, "{}"));
+        assert_eq!(second, vec![[up, down].concat(); 20].concat());
+        // What changed at once has the time of its statement.
+        let times = "SELECT count(DISTINCT update_time) FROM leaderboard_record";
+        assert!(super::count(cx, times).await < 20);
+        // Ranks are those of the last of all.
+        let listing = Listing { limit: Some(100), owners: everybody.clone(), ..Listing::default() };
+        let list = records::list(cx, "high", &listing).await.unwrap();
+        assert_eq!(list.records, list.owner_records);
+        assert_eq!(list.records[0].username.as_deref(), Some("name 38"));
+    });
+}
+
+#[test]
 fn one_bad_score_among_many_at_once_fails_alone() {
-    let Some(slices) = Slices::start(|_| {}) else { return };
+    let Some(slices) = Slices::start(|config| config.batch.in_flight = 1) else { return };
     let cx = &*slices.cx;
     slices.run(async {
         create(cx, leaderboard("sum", SortOrder::Descending, Operator::Increment)).await;

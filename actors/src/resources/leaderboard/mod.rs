@@ -2,6 +2,7 @@
 
 pub mod boards;
 pub mod definition;
+mod gather;
 pub mod nk;
 mod ranks;
 pub mod records;
@@ -21,7 +22,7 @@ use guildhall_proto::{
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-pub use self::boards::Boards;
+pub use self::{boards::Boards, gather::Batches};
 use self::{
     definition::Operator,
     records::{Access, Listing, Submission},

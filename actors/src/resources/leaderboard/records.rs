@@ -1,6 +1,6 @@
 //! The records of boards: writing, deleting and listing them, for leaderboards and tournaments.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join;
@@ -12,15 +12,16 @@ use uuid::Uuid;
 
 use super::{
     Refusal,
-    boards::{Board, Ranked, stamp, time_s},
+    boards::{Board, Ranked, time_s},
     definition::{Operator, SortOrder},
+    gather::{Item, Written},
 };
 use crate::{
     cx::Cx,
     database::{DbError, Params, Sql},
 };
 
-const WRITING: &str = "Error writing score to leaderboard.";
+pub(super) const WRITING: &str = "Error writing score to leaderboard.";
 const DELETING: &str = "Error deleting score from leaderboard.";
 const LISTING: &str = "Error listing records from leaderboard.";
 
@@ -78,31 +79,10 @@ pub async fn write(
         // What the table's own check would say, without asking it.
         Err("a score below 0").or_fault(WRITING)?;
     }
-    let key: Params<'_> = &[&board.id, &submission.owner, &time_s(expiry_s)];
-    let statement = statement(board.sort_order, operator, submission.metadata.is_some());
-    let params: Params<'_> = &[
-        &board.id,
-        &submission.owner,
-        &time_s(expiry_s),
-        &submission.username,
-        &submission.score,
-        &submission.subscore,
-        &submission.metadata,
-    ];
-    let params = if submission.metadata.is_some() { params } else { &params[..6] };
-    let written = match cx.db.opt(statement, params).await {
-        // Somebody else has just made the very same record.
-        Err(error) if error.unique_violation().is_some() => None,
-        other => other.or_fault(WRITING)?,
-    };
-    let (row, changed) = match written {
-        Some(row) => (row, true),
-        None => (cx.db.one(RECORD, key).await.or_fault(WRITING)?, false),
-    };
-    let mut record = record(&row, &board.id, expiry_s).or_fault(WRITING)?;
+    let item = Item { board: Arc::clone(&board), expiry_s, submission: submission.clone() };
+    let Written { mut record, stamp, changed } = cx.batches.leaderboard.write(&cx.db, item).await?;
     let place = Ranked { owner: submission.owner, score: record.score, subscore: record.subscore };
     let rank = if changed {
-        let stamp = stamp(&row).or_fault(WRITING)?;
         cx.boards.put(&cx.db, &board, expiry_s, place, stamp).await
     } else {
         cx.boards.rank(&cx.db, &board, expiry_s, place).await
@@ -465,125 +445,6 @@ macro_rules! columns {
     };
 }
 pub(in crate::resources) use columns;
-
-/// The statement that writes a score: it gives the record unless the score changed nothing.
-const fn statement(order: SortOrder, operator: Operator, metadata: bool) -> &'static str {
-    use {Operator as O, SortOrder as S};
-    match (operator, order, metadata) {
-        (O::Best, S::Ascending, false) => WRITE_LOWEST,
-        (O::Best, S::Ascending, true) => WRITE_LOWEST_WITH_METADATA,
-        (O::Best, S::Descending, false) => WRITE_HIGHEST,
-        (O::Best, S::Descending, true) => WRITE_HIGHEST_WITH_METADATA,
-        (O::Set, _, false) => WRITE_LAST,
-        (O::Set, _, true) => WRITE_LAST_WITH_METADATA,
-        (O::Increment, _, false) => WRITE_SUM,
-        (O::Increment, _, true) => WRITE_SUM_WITH_METADATA,
-        (O::Decrement, _, false) => WRITE_REST,
-        (O::Decrement, _, true) => WRITE_REST_WITH_METADATA,
-    }
-}
-
-/// A score that is written: what a new record begins with, how the score meets an earlier one
-/// (`r`), and when it changes anything.
-macro_rules! write {
-    ($first:literal, $score:literal, $subscore:literal, $changes:literal) => {
-        write!($first, $score, $subscore, $changes, "'{}'", "r.metadata")
-    };
-    ($first:literal, $score:literal, $subscore:literal, $changes:literal, $new:literal, $old:literal) => {
-        concat!(
-            "INSERT INTO leaderboard_record AS r
-                    (leaderboard_id, owner_id, expiry_time, username, score, subscore, metadata)
-             VALUES ($1, $2, $3, $4, ",
-            $first,
-            ", ",
-            $new,
-            ")
-             ON CONFLICT (owner_id, leaderboard_id, expiry_time) DO UPDATE
-                SET score = ",
-            $score,
-            ", subscore = ",
-            $subscore,
-            ", num_score = r.num_score + 1, metadata = ",
-            $old,
-            ", username = coalesce($4, r.username), update_time = now()
-              WHERE ",
-            $changes,
-            " RETURNING ",
-            columns!()
-        )
-    };
-}
-
-/// $1 board, $2 owner, $3 expiry, $4 username or null, $5 score, $6 subscore. Reads
-/// leaderboard_record_owner_id_leaderboard_id_expiry_time_key, as all writes do.
-const WRITE_LOWEST: &str = write!(
-    "$5, $6",
-    "least(r.score, $5)",
-    "least(r.subscore, $6)", "r.score > $5 OR r.subscore > $6"
-);
-/// As [`WRITE_LOWEST`], and $7 metadata.
-const WRITE_LOWEST_WITH_METADATA: &str = write!(
-    "$5, $6",
-    "least(r.score, $5)",
-    "least(r.subscore, $6)",
-    "r.score > $5 OR r.subscore > $6",
-    "$7::text::jsonb",
-    "excluded.metadata"
-);
-/// As [`WRITE_LOWEST`].
-const WRITE_HIGHEST: &str = write!(
-    "$5, $6",
-    "greatest(r.score, $5)",
-    "greatest(r.subscore, $6)", "r.score < $5 OR r.subscore < $6"
-);
-/// As [`WRITE_LOWEST_WITH_METADATA`].
-const WRITE_HIGHEST_WITH_METADATA: &str = write!(
-    "$5, $6",
-    "greatest(r.score, $5)",
-    "greatest(r.subscore, $6)",
-    "r.score < $5 OR r.subscore < $6",
-    "$7::text::jsonb",
-    "excluded.metadata"
-);
-/// As [`WRITE_LOWEST`].
-const WRITE_LAST: &str = write!("$5, $6", "$5", "$6", "r.score <> $5 OR r.subscore <> $6");
-/// As [`WRITE_LOWEST_WITH_METADATA`].
-const WRITE_LAST_WITH_METADATA: &str = write!(
-    "$5, $6",
-    "$5",
-    "$6", "r.score <> $5 OR r.subscore <> $6", "$7::text::jsonb", "excluded.metadata"
-);
-/// As [`WRITE_LOWEST`].
-const WRITE_SUM: &str = write!("$5, $6", "r.score + $5", "r.subscore + $6", "$5 <> 0 OR $6 <> 0");
-/// As [`WRITE_LOWEST_WITH_METADATA`].
-const WRITE_SUM_WITH_METADATA: &str = write!(
-    "$5, $6",
-    "r.score + $5",
-    "r.subscore + $6", "$5 <> 0 OR $6 <> 0", "$7::text::jsonb", "excluded.metadata"
-);
-/// As [`WRITE_LOWEST`].
-const WRITE_REST: &str = write!(
-    "0, 0",
-    "greatest(r.score - $5::int8, 0)",
-    "greatest(r.subscore - $6::int8, 0)", "$5::int8 <> 0 OR $6::int8 <> 0"
-);
-/// As [`WRITE_LOWEST_WITH_METADATA`].
-const WRITE_REST_WITH_METADATA: &str = write!(
-    "0, 0",
-    "greatest(r.score - $5::int8, 0)",
-    "greatest(r.subscore - $6::int8, 0)",
-    "$5::int8 <> 0 OR $6::int8 <> 0",
-    "$7::text::jsonb",
-    "excluded.metadata"
-);
-
-/// $1 board, $2 owner, $3 expiry. Reads leaderboard_record_owner_id_leaderboard_id_expiry_time_key.
-const RECORD: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM leaderboard_record r
-       WHERE r.leaderboard_id = $1 AND r.owner_id = $2 AND r.expiry_time = $3"
-);
 
 /// $1 board, $2 owners, $3 expiry. Reads leaderboard_record_owner_id_leaderboard_id_expiry_time_key.
 const RECORDS: &str = concat!(
