@@ -122,6 +122,7 @@ impl<'a> Speaker<'a> {
             ("jwt_key".to_owned(), text(include_str!("host_functions/jwt.pem"))),
         ]);
         kept.extend(cases::provider::proofs(providers, language.name()));
+        kept.extend(cases::purchase::receipts(providers, language.name()));
         Self { server, language, kept }
     }
 
@@ -292,8 +293,10 @@ fn fields(function: &str) -> &'static [&'static str] {
         "wallet_ledger_list" => &["items", "cursor"],
         "wallet_update" => &["updated", "previous"],
         "party_list" => &["parties", "cursor"],
+        "purchases_list" => &["validated_purchases", "cursor", "prev_cursor"],
         "sql_exec" => &["rows_affected"],
         "storage_list" => &["objects", "cursor"],
+        "subscriptions_list" => &["validated_subscriptions", "cursor", "prev_cursor"],
         "user_groups_list" => &["user_groups", "cursor"],
         "tournament_list" => &["tournaments", "cursor"],
         other => panic!("name the results of {other}"),

@@ -17,4 +17,5 @@ mod runaway;
 mod runtimes;
 mod sessions;
 mod sign_in;
+mod stores;
 mod types;

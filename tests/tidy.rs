@@ -74,7 +74,9 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "ends_and_resets_are_told_once_and_also_over_a_restart",
     ),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
+    ("bought", "tests/stores.rs", "purchases_are_listed_in_pages_both_ways"),
     ("provider", "tests/providers.rs", "every_provider_signs_in_links_and_unlinks"),
+    ("purchase", "tests/stores.rs", "every_store_confirms_a_purchase_once"),
     ("session", "tests/sessions.rs", "a_log_out_lasts_over_a_restart"),
     (
         "storage",
@@ -86,6 +88,7 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "actors/tests/slices/leaderboard.rs",
         "a_tournament_has_room_for_so_many_and_no_more",
     ),
+    ("subscription", "tests/stores.rs", "subscriptions_are_validated_got_and_listed"),
 ];
 
 #[test]

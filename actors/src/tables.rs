@@ -6,7 +6,7 @@ use crate::{
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
-        session, storage, tournament, user, wallet,
+        purchase, session, storage, subscription, tournament, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
@@ -75,8 +75,17 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<provider::UnlinkGoogle>();
     visitor.visit::<provider::UnlinkSteam>();
     visitor.visit::<party::ListParties>();
+    visitor.visit::<purchase::ValidatePurchaseApple>();
+    visitor.visit::<purchase::ValidatePurchaseFacebookInstant>();
+    visitor.visit::<purchase::ValidatePurchaseGoogle>();
+    visitor.visit::<purchase::ValidatePurchaseHuawei>();
+    visitor.visit::<purchase::ValidatePurchaseSamsung>();
     visitor.visit::<session::SessionLogout>();
     visitor.visit::<session::SessionRefresh>();
+    visitor.visit::<subscription::GetSubscription>();
+    visitor.visit::<subscription::ListSubscriptions>();
+    visitor.visit::<subscription::ValidateSubscriptionApple>();
+    visitor.visit::<subscription::ValidateSubscriptionGoogle>();
     visitor.visit::<storage::DeleteStorageObjects>();
     visitor.visit::<storage::ListStorageObjects>();
     visitor.visit::<storage::ReadStorageObjects>();
@@ -176,6 +185,17 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<provider::nk::UnlinkGoogle>(),
     HostFunction::of::<provider::nk::UnlinkSteam>(),
     HostFunction::of::<party::nk::PartyList>(),
+    HostFunction::of::<purchase::nk::PurchaseGetByTransactionId>(),
+    HostFunction::of::<purchase::nk::PurchaseValidateApple>(),
+    HostFunction::of::<purchase::nk::PurchaseValidateFacebookInstant>(),
+    HostFunction::of::<purchase::nk::PurchaseValidateGoogle>(),
+    HostFunction::of::<purchase::nk::PurchaseValidateHuawei>(),
+    HostFunction::of::<purchase::nk::PurchaseValidateSamsung>(),
+    HostFunction::of::<purchase::nk::PurchasesList>(),
+    HostFunction::of::<subscription::nk::SubscriptionGetByProductId>(),
+    HostFunction::of::<subscription::nk::SubscriptionValidateApple>(),
+    HostFunction::of::<subscription::nk::SubscriptionValidateGoogle>(),
+    HostFunction::of::<subscription::nk::SubscriptionsList>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
     HostFunction::of::<storage::nk::StorageList>(),

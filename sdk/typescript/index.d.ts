@@ -521,6 +521,23 @@ declare namespace nkruntime {
         notificationsUpdate(updates: NotificationUpdate[]): void;
         /** A page of parties. */
         partyList(limit?: number | null, open?: boolean | null, showHidden?: boolean | null, query?: string | null, cursor?: string | null): PartyList;
+        /** A stored purchase. */
+        purchaseGetByTransactionId(transactionId: string): ValidatedPurchase;
+        /** Validates a purchase of the App Store. */
+        purchaseValidateApple(userId: string, receipt: string, persist?: boolean | null, passwordOverride?: string | null): ValidatePurchaseResponse;
+        /** Validates a purchase of a Facebook Instant Game. */
+        purchaseValidateFacebookInstant(userId: string, signedRequest: string, persist?: boolean | null): ValidatePurchaseResponse;
+        /** Validates a purchase of Google Play. */
+        purchaseValidateGoogle(userId: string, receipt: string, persist?: boolean | null, clientEmailOverride?: string | null, privateKeyOverride?: string | null): ValidatePurchaseResponse;
+        /**
+         * Validates a purchase of Huawei's AppGallery. In JavaScript the receipt comes before
+         * the signature.
+         */
+        purchaseValidateHuawei(userId: string, receipt: string, signature: string, persist?: boolean | null): ValidatePurchaseResponse;
+        /** Validates a purchase of Samsung's Galaxy Store. */
+        purchaseValidateSamsung(userId: string, purchaseId: string, persist?: boolean | null): ValidatePurchaseResponse;
+        /** A page of the purchases of a user, or of all. */
+        purchasesList(userId?: string | null, limit?: number | null, cursor?: string | null): ValidatedPurchaseList;
         /** A PKCS #1 v1.5 signature by a PEM key of form PKCS #1. */
         rsaSha256Hash(input: Bytes, key: string): string;
         /** 1 to 1,000 bytes. */
@@ -547,6 +564,14 @@ declare namespace nkruntime {
         storageWrite(objects: StorageWriteRequest[]): StorageWriteAck[];
         /** Text as its UTF-8 bytes. */
         stringToBinary(str: string): ArrayBuffer;
+        /** A user's subscription to a product. */
+        subscriptionGetByProductId(userId: string, productId: string): ValidatedSubscription;
+        /** Validates a subscription of the App Store. */
+        subscriptionValidateApple(userId: string, receipt: string, persist?: boolean | null, passwordOverride?: string | null): ValidateSubscriptionResponse;
+        /** Validates a subscription of Google Play. */
+        subscriptionValidateGoogle(userId: string, receipt: string, persist?: boolean | null, clientEmailOverride?: string | null, privateKeyOverride?: string | null): ValidateSubscriptionResponse;
+        /** A page of the subscriptions of a user, or of all. */
+        subscriptionsList(userId?: string | null, limit?: number | null, cursor?: string | null): ValidatedSubscriptionList;
         /** How many scores more an owner with a record may send in this period. */
         tournamentAddAttempt(id: string, ownerId: string, count: number): void;
         /** One that is there already stays as it is. */
@@ -682,8 +707,8 @@ declare namespace nkruntime {
         registerAfterGetAccount(fn: AfterHookFunction<ApiAccount, void>): void;
         registerBeforeGetMatchmakerStats(fn: BeforeHookFunction<void>): void;
         registerAfterGetMatchmakerStats(fn: AfterHookFunction<MatchmakerStats, void>): void;
-        registerBeforeGetSubscription(fn: BeforeHookFunction<any>): void;
-        registerAfterGetSubscription(fn: AfterHookFunction<any, any>): void;
+        registerBeforeGetSubscription(fn: BeforeHookFunction<GetSubscriptionRequest>): void;
+        registerAfterGetSubscription(fn: AfterHookFunction<ApiValidatedSubscription, GetSubscriptionRequest>): void;
         registerBeforeGetUsers(fn: BeforeHookFunction<GetUsersRequest>): void;
         registerAfterGetUsers(fn: AfterHookFunction<Users, GetUsersRequest>): void;
         registerBeforeImportFacebookFriends(fn: BeforeHookFunction<ImportFacebookFriendsRequest>): void;
@@ -738,8 +763,8 @@ declare namespace nkruntime {
         registerAfterListParties(fn: AfterHookFunction<ApiPartyList, ListPartiesRequest>): void;
         registerBeforeListStorageObjects(fn: BeforeHookFunction<ListStorageObjectsRequest>): void;
         registerAfterListStorageObjects(fn: AfterHookFunction<ApiStorageObjectList, ListStorageObjectsRequest>): void;
-        registerBeforeListSubscriptions(fn: BeforeHookFunction<any>): void;
-        registerAfterListSubscriptions(fn: AfterHookFunction<any, any>): void;
+        registerBeforeListSubscriptions(fn: BeforeHookFunction<ListSubscriptionsRequest>): void;
+        registerAfterListSubscriptions(fn: AfterHookFunction<SubscriptionList, ListSubscriptionsRequest>): void;
         registerBeforeListTournamentRecords(fn: BeforeHookFunction<ListTournamentRecordsRequest>): void;
         registerAfterListTournamentRecords(fn: AfterHookFunction<TournamentRecordList, ListTournamentRecordsRequest>): void;
         registerBeforeListTournamentRecordsAroundOwner(fn: BeforeHookFunction<ListTournamentRecordsAroundOwnerRequest>): void;
@@ -778,20 +803,20 @@ declare namespace nkruntime {
         registerAfterUpdateAccount(fn: AfterHookFunction<void, UpdateAccountRequest>): void;
         registerBeforeUpdateGroup(fn: BeforeHookFunction<UpdateGroupRequest>): void;
         registerAfterUpdateGroup(fn: AfterHookFunction<void, UpdateGroupRequest>): void;
-        registerBeforeValidatePurchaseApple(fn: BeforeHookFunction<any>): void;
-        registerAfterValidatePurchaseApple(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidatePurchaseFacebookInstant(fn: BeforeHookFunction<any>): void;
-        registerAfterValidatePurchaseFacebookInstant(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidatePurchaseGoogle(fn: BeforeHookFunction<any>): void;
-        registerAfterValidatePurchaseGoogle(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidatePurchaseHuawei(fn: BeforeHookFunction<any>): void;
-        registerAfterValidatePurchaseHuawei(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidatePurchaseSamsung(fn: BeforeHookFunction<any>): void;
-        registerAfterValidatePurchaseSamsung(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidateSubscriptionApple(fn: BeforeHookFunction<any>): void;
-        registerAfterValidateSubscriptionApple(fn: AfterHookFunction<any, any>): void;
-        registerBeforeValidateSubscriptionGoogle(fn: BeforeHookFunction<any>): void;
-        registerAfterValidateSubscriptionGoogle(fn: AfterHookFunction<any, any>): void;
+        registerBeforeValidatePurchaseApple(fn: BeforeHookFunction<ValidatePurchaseAppleRequest>): void;
+        registerAfterValidatePurchaseApple(fn: AfterHookFunction<ApiValidatePurchaseResponse, ValidatePurchaseAppleRequest>): void;
+        registerBeforeValidatePurchaseFacebookInstant(fn: BeforeHookFunction<ValidatePurchaseFacebookInstantRequest>): void;
+        registerAfterValidatePurchaseFacebookInstant(fn: AfterHookFunction<ApiValidatePurchaseResponse, ValidatePurchaseFacebookInstantRequest>): void;
+        registerBeforeValidatePurchaseGoogle(fn: BeforeHookFunction<ValidatePurchaseGoogleRequest>): void;
+        registerAfterValidatePurchaseGoogle(fn: AfterHookFunction<ApiValidatePurchaseResponse, ValidatePurchaseGoogleRequest>): void;
+        registerBeforeValidatePurchaseHuawei(fn: BeforeHookFunction<ValidatePurchaseHuaweiRequest>): void;
+        registerAfterValidatePurchaseHuawei(fn: AfterHookFunction<ApiValidatePurchaseResponse, ValidatePurchaseHuaweiRequest>): void;
+        registerBeforeValidatePurchaseSamsung(fn: BeforeHookFunction<ValidatePurchaseSamsungRequest>): void;
+        registerAfterValidatePurchaseSamsung(fn: AfterHookFunction<ApiValidatePurchaseResponse, ValidatePurchaseSamsungRequest>): void;
+        registerBeforeValidateSubscriptionApple(fn: BeforeHookFunction<ValidateSubscriptionAppleRequest>): void;
+        registerAfterValidateSubscriptionApple(fn: AfterHookFunction<ApiValidateSubscriptionResponse, ValidateSubscriptionAppleRequest>): void;
+        registerBeforeValidateSubscriptionGoogle(fn: BeforeHookFunction<ValidateSubscriptionGoogleRequest>): void;
+        registerAfterValidateSubscriptionGoogle(fn: AfterHookFunction<ApiValidateSubscriptionResponse, ValidateSubscriptionGoogleRequest>): void;
         registerBeforeWriteLeaderboardRecord(fn: BeforeHookFunction<WriteLeaderboardRecordRequest>): void;
         registerAfterWriteLeaderboardRecord(fn: AfterHookFunction<ApiLeaderboardRecord, WriteLeaderboardRecordRequest>): void;
         registerBeforeWriteStorageObjects(fn: BeforeHookFunction<WriteStorageObjectsRequest>): void;
@@ -1179,6 +1204,48 @@ declare namespace nkruntime {
         state?: number | null;
     }
 
+    /** Message `nakama.api.ValidatePurchaseResponse`. */
+    interface ApiValidatePurchaseResponse {
+        validatedPurchases?: ApiValidatedPurchase[];
+    }
+
+    /** Message `nakama.api.ValidateSubscriptionResponse`. */
+    interface ApiValidateSubscriptionResponse {
+        validatedSubscription?: ApiValidatedSubscription | null;
+    }
+
+    /** Message `nakama.api.ValidatedPurchase`. */
+    interface ApiValidatedPurchase {
+        userId?: string;
+        productId?: string;
+        transactionId?: string;
+        store?: number;
+        purchaseTime?: string | null;
+        createTime?: string | null;
+        updateTime?: string | null;
+        refundTime?: string | null;
+        providerResponse?: string;
+        environment?: number;
+        seenBefore?: boolean;
+    }
+
+    /** Message `nakama.api.ValidatedSubscription`. */
+    interface ApiValidatedSubscription {
+        userId?: string;
+        productId?: string;
+        originalTransactionId?: string;
+        store?: number;
+        purchaseTime?: string | null;
+        createTime?: string | null;
+        updateTime?: string | null;
+        environment?: number;
+        expiryTime?: string | null;
+        refundTime?: string | null;
+        providerResponse?: string;
+        providerNotification?: string;
+        active?: boolean;
+    }
+
     /** An account, as modules get it. */
     interface AuthResult {
         userId: string;
@@ -1424,6 +1491,11 @@ declare namespace nkruntime {
     interface FriendsOfFriendsListFriendOfFriend {
         referrer?: string;
         user?: ApiUser | null;
+    }
+
+    /** Message `nakama.api.GetSubscriptionRequest`. */
+    interface GetSubscriptionRequest {
+        productId?: string;
     }
 
     /** Message `nakama.api.GetUsersRequest`. */
@@ -1675,6 +1747,12 @@ declare namespace nkruntime {
     interface ListStorageObjectsRequest {
         userId?: string;
         collection?: string;
+        limit?: number | null;
+        cursor?: string;
+    }
+
+    /** Message `nakama.api.ListSubscriptionsRequest`. */
+    interface ListSubscriptionsRequest {
         limit?: number | null;
         cursor?: string;
     }
@@ -1947,6 +2025,13 @@ declare namespace nkruntime {
         permissionWrite?: number | null;
     }
 
+    /** Message `nakama.api.SubscriptionList`. */
+    interface SubscriptionList {
+        validatedSubscriptions?: ApiValidatedSubscription[];
+        cursor?: string;
+        prevCursor?: string;
+    }
+
     /** A session token and when it ends, Unix seconds. */
     interface TokenGenerateResult {
         token: string;
@@ -2095,6 +2180,137 @@ declare namespace nkruntime {
     /** Message `nakama.api.Users`. */
     interface Users {
         users?: ApiUser[];
+    }
+
+    /** Message `nakama.api.ValidatePurchaseAppleRequest`. */
+    interface ValidatePurchaseAppleRequest {
+        receipt?: string;
+        persist?: boolean | null;
+    }
+
+    /** Message `nakama.api.ValidatePurchaseFacebookInstantRequest`. */
+    interface ValidatePurchaseFacebookInstantRequest {
+        signedRequest?: string;
+        persist?: boolean | null;
+    }
+
+    /** Message `nakama.api.ValidatePurchaseGoogleRequest`. */
+    interface ValidatePurchaseGoogleRequest {
+        purchase?: string;
+        persist?: boolean | null;
+    }
+
+    /** Message `nakama.api.ValidatePurchaseHuaweiRequest`. */
+    interface ValidatePurchaseHuaweiRequest {
+        purchase?: string;
+        signature?: string;
+        persist?: boolean | null;
+    }
+
+    /** The purchases of a receipt. */
+    interface ValidatePurchaseResponse {
+        /** The purchases. */
+        validatedPurchases: ValidatedPurchase[];
+    }
+
+    /** Message `nakama.api.ValidatePurchaseSamsungRequest`. */
+    interface ValidatePurchaseSamsungRequest {
+        purchaseId?: string;
+        persist?: boolean | null;
+    }
+
+    /** Message `nakama.api.ValidateSubscriptionAppleRequest`. */
+    interface ValidateSubscriptionAppleRequest {
+        receipt?: string;
+        persist?: boolean | null;
+    }
+
+    /** Message `nakama.api.ValidateSubscriptionGoogleRequest`. */
+    interface ValidateSubscriptionGoogleRequest {
+        receipt?: string;
+        persist?: boolean | null;
+    }
+
+    /** The subscription of a receipt. */
+    interface ValidateSubscriptionResponse {
+        /** The subscription. */
+        validatedSubscription: ValidatedSubscription;
+    }
+
+    /** A purchase that its store confirmed. Times are in Unix seconds. */
+    interface ValidatedPurchase {
+        /** Whose it is; empty for a deleted account. */
+        userId: string;
+        /** The product. */
+        productId: string;
+        /** What the store calls the purchase. */
+        transactionId: string;
+        /** The store, such as `APPLE_APP_STORE`. */
+        store: string;
+        /** The store's answer. */
+        providerResponse: string;
+        /** When it was made. */
+        purchaseTime: number;
+        /** When it was stored, if it is. */
+        createTime?: number;
+        /** When it was last validated, if it is stored. */
+        updateTime?: number;
+        /** When the money was given back; 0 or nothing if it was not. */
+        refundTime?: number;
+        /** `PRODUCTION` or `SANDBOX`. */
+        environment: string;
+        /** Whether it was stored before this validation. */
+        seenBefore: boolean;
+    }
+
+    /** A page of purchases. */
+    interface ValidatedPurchaseList {
+        /** The purchases, latest first. */
+        validatedPurchases: ValidatedPurchase[];
+        /** Where the next page begins, if there is one. */
+        cursor: string | null;
+        /** Where the page before ends, if there is one. */
+        prevCursor: string | null;
+    }
+
+    /** A subscription that its store confirmed. Times are in Unix seconds. */
+    interface ValidatedSubscription {
+        /** Whose it is; empty for a deleted account. */
+        userId: string;
+        /** The product. */
+        productId: string;
+        /** What the store calls the first purchase of it. */
+        originalTransactionId: string;
+        /** The store, such as `APPLE_APP_STORE`. */
+        store: string;
+        /** When it began. */
+        purchaseTime: number;
+        /** When it was stored, if it is. */
+        createTime?: number;
+        /** When it was last changed, if it is stored. */
+        updateTime?: number;
+        /** When the money was given back; 0 or nothing if it was not. */
+        refundTime?: number;
+        /** `PRODUCTION` or `SANDBOX`. */
+        environment: string;
+        /** Until when it is paid for. */
+        expiryTime: number;
+        /** Whether it is paid for and was not given back. */
+        active: boolean;
+        /** The store's answer. */
+        providerResponse: string;
+        /** What the store told later on. */
+        providerNotification: string;
+    }
+
+    /** A page of subscriptions. */
+    interface ValidatedSubscriptionList {
+        /** The subscriptions, latest first. */
+        validatedSubscriptions: ValidatedSubscription[];
+        /** Where the next page begins, if there is one. */
+        cursor: string | null;
+        /** Where the page before ends, if there is one. */
+        prevCursor: string | null;
     }
 
     /** A page of the ledger. */
@@ -2261,8 +2477,4 @@ declare namespace nkruntime {
             signing_key: string;
         };
     }
-
-    type ValidatedPurchase = any;
-
-    type ValidatedSubscription = any;
 }

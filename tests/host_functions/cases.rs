@@ -14,6 +14,7 @@ mod matches;
 mod multi_update;
 mod notification;
 pub(super) mod provider;
+pub(super) mod purchase;
 mod storage;
 mod tournament;
 mod wallet;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Case> {
         events(),
         metrics(),
         provider::cases(),
+        purchase::cases(),
         farewell(),
     ]
     .into_iter()

@@ -8,28 +8,11 @@ pub struct NotBuilt {
 
 /// The one list of them. A capability takes its names out.
 pub const NOT_BUILT: NotBuilt = NotBuilt {
-    endpoints: &[
-        "GetSubscription",
-        "ListSubscriptions",
-        "ValidatePurchaseApple",
-        "ValidatePurchaseFacebookInstant",
-        "ValidatePurchaseGoogle",
-        "ValidatePurchaseHuawei",
-        "ValidatePurchaseSamsung",
-        "ValidateSubscriptionApple",
-        "ValidateSubscriptionGoogle",
-    ],
+    endpoints: &[],
     host_functions: &[
         "get_satori",
         "match_create",
         "match_signal",
-        "purchase_get_by_transaction_id",
-        "purchase_validate_apple",
-        "purchase_validate_facebook_instant",
-        "purchase_validate_google",
-        "purchase_validate_huawei",
-        "purchase_validate_samsung",
-        "purchases_list",
         "session_disconnect",
         "status_follow",
         "status_unfollow",
@@ -45,9 +28,5 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "stream_user_leave",
         "stream_user_list",
         "stream_user_update",
-        "subscription_get_by_product_id",
-        "subscription_validate_apple",
-        "subscription_validate_google",
-        "subscriptions_list",
     ],
 };

@@ -124,11 +124,18 @@ impl Providers {
             ("social.steam.app_id", "480".to_owned()),
             ("google_auth.credentials_json", credentials.to_string()),
         ];
-        flags.into_iter().fold(setup, |setup, (key, value)| setup.flag(format!("--{key}={value}")))
+        let flags = flags.into_iter().chain(self.store_flags());
+        flags.fold(setup, |setup, (key, value)| setup.flag(format!("--{key}={value}")))
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Signs the App Store's transactions by another chain, whose root servers started later trust.
+    pub fn trust(&mut self, chain: AppleChain) {
+        std::fs::write(self.root_file(), &chain.root_pem).unwrap();
+        self.apple = chain;
     }
 
     fn root_file(&self) -> PathBuf {
