@@ -360,7 +360,7 @@ declare namespace nkruntime {
         /** Signs in with Google. */
         authenticateGoogle(token: string, username?: string | null, create?: boolean | null): AuthResult;
         /** Signs in with Steam. */
-        authenticateSteam(token: string, import?: boolean | null, username?: string | null, create?: boolean | null): AuthResult;
+        authenticateSteam(token: string, importValue?: boolean | null, username?: string | null, create?: boolean | null): AuthResult;
         /**
          * A session token for any user, without looking the user up; `exp` in Unix seconds. Lua
          * must name the user or give an empty name, as in the reference.
@@ -485,7 +485,7 @@ declare namespace nkruntime {
         /** Adds or replaces the user's Google id. */
         linkGoogle(userId: string, token: string): void;
         /** Adds or replaces the user's Steam id. */
-        linkSteam(userId: string, username: string, token: string, import?: boolean | null): void;
+        linkSteam(userId: string, username: string, token: string, importValue?: boolean | null): void;
         localcacheClear(): void;
         localcacheDelete(key: string): void;
         localcacheGet(key: string, defaultValue?: any): any;

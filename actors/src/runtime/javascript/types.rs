@@ -39,6 +39,10 @@ const HEAD: &str = "\
 declare namespace nkruntime {
 ";
 
+/// The words of the language that parameters have as names.
+const RESERVED: &[&str] =
+    &["default", "delete", "enum", "export", "function", "import", "in", "new", "this", "with"];
+
 const DESCRIBED: &str = include_str!("types/described.d.ts");
 
 /// The declaration file.
@@ -242,10 +246,9 @@ impl Schemas {
         let required = |name: &str| is_required(schema, name);
         let last = order.iter().rposition(|name| required(name));
         let parameters = order.iter().enumerate().map(|(at, field)| {
-            let name = match *field {
-                // A word of the language.
-                "default" => "defaultValue".to_owned(),
-                field => camel_case(field),
+            let name = match RESERVED.contains(field) {
+                true => format!("{field}Value"),
+                false => camel_case(field),
             };
             let text = fields.get(*field).map_or_else(|| "any".to_owned(), |it| self.text(it, 8));
             match (required(field), last) {
