@@ -8,6 +8,7 @@ mod durability;
 mod endpoints;
 mod filled;
 mod first_use;
+mod friends;
 mod host_functions;
 mod native;
 mod operator;

@@ -44,6 +44,7 @@ async fn refresh(cx: &Cx, caller: &mut Caller, request: SessionRefreshRequest) -
         return Err(BANNED.into());
     }
     claims.username = row.try_get("username").or_fault(FINDING)?;
+    // An empty map counts as none: the wire cannot tell them apart, in the reference neither.
     if !request.vars.is_empty() {
         claims.vars = request.vars;
     }
