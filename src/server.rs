@@ -71,6 +71,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     let watchdog = Watchdog::start()?;
     // Held until the stop: the routes end with the registry, and the pools with the runtimes.
     let modules = load(&cx, &watchdog, modules).await?;
+    cx.storage_index.load().await?;
 
     let leaderboards = Leaderboards::run(&cx).await?;
 

@@ -295,7 +295,7 @@ fn fields(function: &str) -> &'static [&'static str] {
         "party_list" => &["parties", "cursor"],
         "purchases_list" => &["validated_purchases", "cursor", "prev_cursor"],
         "sql_exec" => &["rows_affected"],
-        "storage_list" => &["objects", "cursor"],
+        "storage_index_list" | "storage_list" => &["objects", "cursor"],
         "subscriptions_list" => &["validated_subscriptions", "cursor", "prev_cursor"],
         "user_groups_list" => &["user_groups", "cursor"],
         "tournament_list" => &["tournaments", "cursor"],

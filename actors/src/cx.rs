@@ -11,7 +11,7 @@ use crate::{
     passwords::Passwords,
     providers::Providers,
     registry::Published,
-    resources::{Batches, leaderboard::Boards},
+    resources::{Batches, leaderboard::Boards, storage_index::StorageIndexes},
     runtime::{
         events::Events,
         host::{cache::LocalCaches, http::HttpClients},
@@ -50,6 +50,8 @@ pub struct Cx {
     pub providers: Providers,
     /// What modules registered, as the registry publishes it.
     pub routes: Published,
+    /// Storage objects in memory, as modules asked for.
+    pub storage_index: StorageIndexes,
     /// What is counted and timed.
     pub metrics: Arc<Metrics>,
     /// Events on their way to the modules' event functions.
@@ -76,6 +78,12 @@ impl Cx {
         let routes = Published::default();
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
         let batches = Batches::new(&config.batch, &db, &io);
+        let storage_index = StorageIndexes::new(
+            db.clone(),
+            io.clone(),
+            Arc::clone(&routes),
+            config.storage.disable_index_only,
+        );
         Ok(Self {
             config,
             io,
@@ -89,6 +97,7 @@ impl Cx {
             http,
             providers,
             routes,
+            storage_index,
             metrics,
             events,
         })

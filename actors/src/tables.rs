@@ -6,7 +6,7 @@ use crate::{
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
-        purchase, session, storage, subscription, tournament, user, wallet,
+        purchase, session, storage, storage_index, subscription, tournament, user, wallet,
     },
     runtime::host::{cache, clock, codec, crypto, file, http, metrics, settings, sql, uuid},
 };
@@ -198,6 +198,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<subscription::nk::SubscriptionsList>(),
     HostFunction::of::<session::nk::SessionLogout>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
+    HostFunction::of::<storage_index::nk::StorageIndexList>(),
     HostFunction::of::<storage::nk::StorageList>(),
     HostFunction::of::<storage::nk::StorageRead>(),
     HostFunction::of::<storage::nk::StorageWrite>(),

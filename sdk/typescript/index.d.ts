@@ -552,6 +552,11 @@ declare namespace nkruntime {
         sqlQuery(query: string, parameters?: any[] | null): { [key: string]: any }[];
         storageDelete(objectIds: StorageDeleteRequest[]): void;
         /**
+         * A page of the objects that an index finds. Lua must give an order, which may be empty,
+         * as in the reference.
+         */
+        storageIndexList(index: string, query: string, limit?: number | null, order?: string[] | null, callerId?: string | null, cursor?: string | null): StorageObjectList;
+        /**
          * A page of a collection, of all owners or of one, by read permission, key and owner.
          * With `caller_id` only what that user may read.
          */

@@ -1,6 +1,8 @@
 -- Calls any host function: the Lua side of tests/host_functions.rs.
 local nk = require("nakama")
 
+nk.register_storage_index("cases", "indexed", "", {"n", "who"}, {"n"}, 100, false)
+
 local function read(value)
   if type(value) == "table" and value.base16 then
     return nk.base16_decode(value.base16)

@@ -16,7 +16,6 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "session_disconnect",
         "status_follow",
         "status_unfollow",
-        "storage_index_list",
         "storage_write_retry",
         "stream_close",
         "stream_count",

@@ -179,6 +179,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
         cx.sessions.apply(cut);
         cx.boards.forget(&records).or_fault(DELETING)?;
     }
+    cx.storage_index.forget(user).await;
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub mod purchase;
 mod rules;
 pub mod session;
 pub mod storage;
+pub mod storage_index;
 pub mod subscription;
 pub mod tournament;
 pub mod user;

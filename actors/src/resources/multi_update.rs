@@ -44,8 +44,12 @@ pub async fn update(cx: &Cx, updates: &Updates) -> Result<(Vec<StorageObjectAck>
     let users = accounts.iter().map(|(user, _)| *user);
     let users: BTreeSet<_> = users.chain(wallets.iter().map(|update| update.user)).collect();
     let users: Vec<_> = users.into_iter().collect();
-    cx.db
-        .transaction(async |sql| {
+    let places = writes.iter().map(|write| &write.place);
+    let places = places.chain(deletes.iter().map(|(place, _)| place));
+    let indexing = cx.storage_index.begin(places);
+    let done = cx
+        .db
+        .transaction(async |sql| -> Result<_> {
             if !users.is_empty() {
                 sql.execute(LOCK, &[&users]).await.or_fault(UPDATING)?;
             }
@@ -57,7 +61,11 @@ pub async fn update(cx: &Cx, updates: &Updates) -> Result<(Vec<StorageObjectAck>
             let outcomes = wallet::update_in(sql, wallets, *ledger).await?;
             Ok((acks, outcomes))
         })
-        .await
+        .await?;
+    if let Some(indexing) = indexing {
+        indexing.finish().await;
+    }
+    Ok(done)
 }
 
 /// $1 users. Reads the primary key of users.
@@ -75,7 +83,7 @@ pub mod nk {
         host::{HostFn, Language, Origin, Returns},
         resources::{
             object_text, raised_plainly,
-            storage::nk::{Ack, DeleteRequest, WriteRequest},
+            storage::nk::{Ack, DeleteRequest, WriteRequest, outside_filters},
             wallet::nk::{UpdateRequest, Updated},
         },
     };
@@ -175,6 +183,7 @@ pub mod nk {
         const RETURNS: Returns = Returns::Each;
         type Output = Done;
         async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Done> {
+            outside_filters(origin)?;
             let updates = Updates {
                 accounts: each(self.account_updates, |request| request.checked(origin))?,
                 writes: each(self.storage_writes, |request| request.checked(origin))?,

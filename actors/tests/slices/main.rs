@@ -10,6 +10,7 @@ mod multi_update;
 mod notification;
 mod postgres;
 mod storage;
+mod storage_index;
 mod wallet;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -62,7 +62,7 @@ settings! {
         /// Satori, the reference vendor's live operations service.
         satori: Satori, unserved;
         /// Storage objects.
-        storage: Storage, unserved;
+        storage: Storage;
         /// Second factors of the console's users.
         mfa: Mfa, unserved;
         /// Parties.

@@ -61,4 +61,58 @@ pub(super) fn cases() -> Vec<Case> {
         runs("storage_delete", json!([[id]])),
         gives("storage_read", json!([[id]]), json!([])),
     ]
+    .into_iter()
+    .chain(index())
+    .collect()
+}
+
+fn index() -> Vec<Case> {
+    let object = |key: &str, n: i32| {
+        json!({
+            "collection": "indexed", "key": format!("$language-{key}"), "user_id": "$user",
+            "value": { "n": n, "who": "$language" }, "permission_read": 2 - n % 2,
+        })
+    };
+    let id = |key: &str| json!({ "collection": "indexed", "key": format!("$language-{key}"), "user_id": "$user" });
+    let found = |key: &str| json!({ "key": format!("$language-{key}"), "...": true });
+    let mine = "+value.who:$language";
+    let from_two = "+value.who:$language +value.n:>=2";
+    let highest_first = json!(["-value.n"]);
+    vec![
+        gives(
+            "storage_write",
+            json!([[object("a", 1), object("b", 2), object("c", 3)]]),
+            json!(["$any", "$any", "$any"]),
+        ),
+        gives(
+            "storage_index_list",
+            json!(["cases", from_two, 10, highest_first]),
+            json!({ "objects": [found("c"), found("b")], "cursor": null }),
+        ),
+        gives(
+            "storage_index_list",
+            json!(["cases", mine, 2, highest_first]),
+            json!({ "objects": [found("c"), found("b")], "cursor": "$=cursor" }),
+        ),
+        gives(
+            "storage_index_list",
+            json!(["cases", mine, 2, highest_first, "", "$cursor"]),
+            json!({ "objects": [found("a")], "cursor": null }),
+        ),
+        gives(
+            "storage_index_list",
+            json!(["cases", mine, 10, highest_first, SYSTEM.replace('0', "9")]),
+            json!({ "objects": [found("b")], "cursor": null }),
+        ),
+        fails("storage_index_list", json!(["cases", mine, 3, [], "", "$cursor"]), "invalid cursor"),
+        fails("storage_index_list", json!(["cases", "+", 3, []]), "syntax error"),
+        fails("storage_index_list", json!(["unknown", "*", 3, []]), "not found"),
+        fails("storage_index_list", json!(["cases", "*", 0, []]), "1-10000"),
+        runs("storage_delete", json!([[id("a"), id("b"), id("c")]])),
+        gives(
+            "storage_index_list",
+            json!(["cases", mine, 10, []]),
+            json!({ "objects": [], "cursor": null }),
+        ),
+    ]
 }

@@ -26,7 +26,7 @@ pub use self::{
 };
 use crate::{
     cx::Cx,
-    database::{DbError, Sql},
+    database::{Database, DbError, Sql},
     endpoint::Body,
     endpoints,
 };
@@ -336,7 +336,43 @@ pub async fn all_of(sql: &impl Sql, owner: Uuid) -> Result<Vec<StorageObject>> {
     rows.iter().map(object).collect::<Result<_, _>>().or_fault(READING)
 }
 
-fn object(row: &Row) -> Result<StorageObject, DbError> {
+/// The rows of the objects at `places` that are there, for [`object`].
+///
+/// # Errors
+/// The database's.
+pub(super) async fn rows(db: &Database, places: &[Place]) -> Result<Vec<Row>, DbError> {
+    let collections: Vec<&str> = places.iter().map(|place| place.collection.as_str()).collect();
+    let keys: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
+    let owners: Vec<Uuid> = places.iter().map(|place| place.owner).collect();
+    db.query(READ, &[&collections, &keys, &owners, &None::<Uuid>]).await
+}
+
+/// Up to `limit` rows of a collection, of all keys or of one, by key and owner behind `after`.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn rows_after(
+    db: &Database,
+    collection: &str,
+    key: Option<&str>,
+    (last_key, last_owner): &(String, Uuid),
+    limit: i64,
+) -> Result<Vec<Row>, DbError> {
+    match key {
+        None => db.query(SCAN, &[&collection, last_key, last_owner, &limit]).await,
+        Some(key) => {
+            // Before the first page no owner was met; the system's id is the least.
+            let first = last_key.is_empty();
+            db.query(SCAN_KEY, &[&collection, &key, last_owner, &first, &limit]).await
+        }
+    }
+}
+
+/// The object in a row.
+///
+/// # Errors
+/// [`DbError`] for a row of another shape.
+pub(super) fn object(row: &Row) -> Result<StorageObject, DbError> {
     Ok(StorageObject {
         collection: row.try_get("collection")?,
         key: row.try_get("key")?,
@@ -408,6 +444,25 @@ const LIST_OWN: &str = concat!(
        AND (s.read, s.key) > ($5, $6)
      ORDER BY s.read, s.key
      LIMIT $7"
+);
+
+/// $1 collection, ($2, $3) the last key and owner before the page, $4 rows. Reads the primary key.
+const SCAN: &str = concat!(
+    object_columns!(),
+    " FROM storage s
+     WHERE s.collection = $1 AND (s.key, s.user_id) > ($2, $3)
+     ORDER BY s.key, s.user_id
+     LIMIT $4"
+);
+
+/// $1 collection, $2 key, $3 the last owner before the page, $4 whether that owner is on the page,
+/// $5 rows. Reads the primary key.
+const SCAN_KEY: &str = concat!(
+    object_columns!(),
+    " FROM storage s
+     WHERE s.collection = $1 AND s.key = $2 AND s.user_id >= $3 AND ($4 OR s.user_id <> $3)
+     ORDER BY s.user_id
+     LIMIT $5"
 );
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     cx::Cx,
     host::{HostFn, Language, Origin, Returns},
     resources::{object_text, object_value, raised},
+    runtime::call::ExecutionMode,
 };
 
 const COLLECTION: Status =
@@ -35,6 +36,22 @@ fn condition(version: Option<String>) -> Result<Condition, Status> {
     match version.as_deref() {
         Some("") => Err(VERSION),
         _ => Ok(Condition::of(version)),
+    }
+}
+
+/// Storage index filters run while objects are written: one that writes some itself would wait for
+/// itself.
+const IN_FILTER: Status =
+    Status::new(Code::FailedPrecondition, "a storage index filter cannot write storage objects");
+
+/// Refuses where a storage index filter asks.
+///
+/// # Errors
+/// `FailedPrecondition`.
+pub(in crate::resources) fn outside_filters(origin: Origin<'_>) -> Result<(), Status> {
+    match origin.context.mode {
+        ExecutionMode::StorageIndexFilter => Err(IN_FILTER),
+        _ => Ok(()),
     }
 }
 
@@ -77,6 +94,9 @@ pub struct Object {
 }
 
 /// Objects as modules get them.
+///
+/// # Errors
+/// A fault where a value is no JSON.
 fn shown(objects: Vec<StorageObject>) -> Result<Vec<Object>> {
     let shown = |object: StorageObject| {
         Ok(Object {
@@ -188,6 +208,7 @@ impl HostFn for StorageWrite {
     const NAME: &'static str = "storage_write";
     type Output = Vec<Ack>;
     async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Vec<Ack>> {
+        outside_filters(origin)?;
         let mut writes = Vec::with_capacity(self.objects.len());
         for object in self.objects {
             writes.push(object.checked(origin)?);
@@ -228,7 +249,8 @@ impl HostFn for StorageDelete {
     const NAME: &'static str = "storage_delete";
     const RETURNS: Returns = Returns::Nothing;
     type Output = ();
-    async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
+    async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+        outside_filters(origin)?;
         let mut deletes = Vec::with_capacity(self.object_ids.len());
         for object in self.object_ids {
             deletes.push(object.checked()?);
@@ -285,6 +307,19 @@ pub struct ObjectList {
     cursor: Option<String>,
 }
 
+impl ObjectList {
+    /// The page with these objects.
+    ///
+    /// # Errors
+    /// A fault where a value is no JSON.
+    pub(in crate::resources) fn of(
+        objects: Vec<StorageObject>,
+        cursor: Option<String>,
+    ) -> Result<Self> {
+        Ok(Self { objects: shown(objects)?, cursor })
+    }
+}
+
 impl HostFn for StorageList {
     const NAME: &'static str = "storage_list";
     const RETURNS: Returns = Returns::Each;
@@ -302,8 +337,7 @@ impl HostFn for StorageList {
         let limit = i64::from(self.limit);
         let page = list(cx, access, &self.collection, owner, limit, &self.cursor).await;
         let page = page.map_err(|error| failed("failed to list storage objects", error))?;
-        let cursor = Some(page.cursor).filter(|cursor| !cursor.is_empty());
-        Ok(ObjectList { objects: shown(page.objects)?, cursor })
+        ObjectList::of(page.objects, Some(page.cursor).filter(|cursor| !cursor.is_empty()))
     }
 }
 

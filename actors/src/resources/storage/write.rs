@@ -33,15 +33,21 @@ const PIPELINE: usize = 30;
 /// # Errors
 /// `InvalidArgument` where a version is not met or a permission lacks.
 pub async fn write(cx: &Cx, access: Access, writes: &[Write]) -> Result<Vec<StorageObjectAck>> {
-    match writes {
+    let indexing = cx.storage_index.begin(writes.iter().map(|write| &write.place));
+    let acks = match writes {
         [] => Ok(Vec::new()),
         [one] => cx.batches.storage.write(&cx.db, access, one).await.map(|ack| vec![ack]),
         writes => cx.db.transaction(async |sql| write_in(sql, access, writes).await).await,
+    }?;
+    if let Some(indexing) = indexing {
+        indexing.finish().await;
     }
+    Ok(acks)
 }
 
 /// Writes all of `writes` within a transaction, and acknowledges them in their order. After an
-/// error the transaction is to be rolled back.
+/// error the transaction is to be rolled back. The storage indexes are the caller's to bring up to
+/// date ([`StorageIndexes::begin`](crate::resources::storage_index::StorageIndexes::begin)).
 ///
 /// # Errors
 /// As [`write`].
@@ -128,15 +134,20 @@ pub(super) fn acknowledged(
 /// # Errors
 /// `InvalidArgument` where an object is not there, a version is not met or a permission lacks.
 pub async fn delete(cx: &Cx, access: Access, deletes: &[(Place, Condition)]) -> Result<()> {
+    let indexing = cx.storage_index.begin(deletes.iter().map(|(place, _)| place));
     match deletes {
         [] => Ok(()),
         [one] => delete_one(&cx.db, access, one).await,
         deletes => cx.db.transaction(async |sql| delete_in(sql, access, deletes).await).await,
+    }?;
+    if let Some(indexing) = indexing {
+        indexing.finish().await;
     }
+    Ok(())
 }
 
 /// Deletes all of these objects within a transaction. After an error the transaction is to be
-/// rolled back.
+/// rolled back. The storage indexes are the caller's to bring up to date.
 ///
 /// # Errors
 /// As [`delete`].
