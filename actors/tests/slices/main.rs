@@ -6,6 +6,7 @@ mod channel_message;
 mod friend;
 mod group;
 mod leaderboard;
+mod matches;
 mod multi_update;
 mod notification;
 mod postgres;
