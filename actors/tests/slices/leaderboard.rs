@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use actix::Actor as _;
+use actix::{Actor as _, Addr};
 use futures_util::future::join_all;
 use guildhall_actors::{
     cx::Cx,
@@ -19,7 +20,7 @@ use guildhall_actors::{
             boards::Ranked,
             definition::{Definition, Operator, Reset, SortOrder, UNLIMITED},
             records::{self, Access, Listing, Submission},
-            schedule::Schedule,
+            schedule::{Leaderboards, Schedule},
         },
         tournament,
     },
@@ -483,6 +484,19 @@ impl Interpreter for Listener {
 }
 
 impl Listener {
+    /// One that is registered, for as long as the registry lives.
+    async fn start(cx: &Arc<Cx>) -> (Self, Addr<Registry>) {
+        let listener = Self::default();
+        let settings = PoolSettings::of(Language::Native, &cx.config.runtime);
+        let watchdog = Watchdog::start().unwrap();
+        let program = Arc::new(listener.clone());
+        let (pool, registrations) =
+            ScriptPool::start(program, Arc::clone(cx), settings, &watchdog).await.unwrap();
+        let registry = Registry::new(cx).start();
+        registry.send(Register { loaded: vec![Loaded { registrations, pool }] }).await.unwrap();
+        (listener, registry)
+    }
+
     /// What was heard since the last time, in order.
     fn heard(&self) -> Vec<Value> {
         let mut heard = std::mem::take(&mut *self.0.lock().unwrap());
@@ -496,17 +510,7 @@ fn ends_and_resets_are_told_once_and_also_over_a_restart() {
     let Some(slices) = Slices::start(|_| {}) else { return };
     let cx = &slices.cx;
     actix::System::new().block_on(async {
-        let listener = Listener::default();
-        let settings = PoolSettings::of(Language::Native, &cx.config.runtime);
-        let watchdog = Watchdog::start().unwrap();
-        let (pool, registrations) =
-            ScriptPool::start(Arc::new(listener.clone()), Arc::clone(cx), settings, &watchdog)
-                .await
-                .unwrap();
-        let registry = Registry::new(cx).start();
-        let loaded = vec![Loaded { registrations, pool }];
-        registry.send(Register { loaded }).await.unwrap();
-
+        let (listener, _registry) = Listener::start(cx).await;
         create(cx, daily("board")).await;
         create(cx, cup("cup")).await;
         let over = Definition { duration_s: 5, start_s: 1_000, end_s: 2_000, ..open_cup("over") };
@@ -575,6 +579,37 @@ fn ends_and_resets_are_told_once_and_also_over_a_restart() {
         schedule.settle(cx).await.unwrap();
         let heard = listener.heard();
         assert!(heard.len() == 1 && heard[0][1] == "board", "{heard:?}");
+    });
+}
+
+#[test]
+fn the_actor_tells_resets_as_they_fall_due_until_it_is_stopped() {
+    let Some(slices) = Slices::start(|_| {}) else { return };
+    let cx = &slices.cx;
+    actix::System::new().block_on(async {
+        let (listener, _registry) = Listener::start(cx).await;
+        let running = Leaderboards::run(cx).await.unwrap();
+        // Of each second; the actor hears of it though it has been started before.
+        let reset = Reset::parse("* * * * * * *").unwrap();
+        create(cx, Definition { reset, ..daily("board") }).await;
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            heard.extend(listener.heard());
+        }
+        running.stop().await;
+        heard.extend(listener.heard());
+        let instants: Vec<_> = heard.iter().map(|it| it[2].as_i64().unwrap()).collect();
+        assert!(instants.windows(2).all(|two| two[0] < two[1]), "{instants:?}");
+        assert!(*instants.last().unwrap() <= cx.boards.now_s());
+        let settled = "SELECT count(*) FROM guildhall.leaderboard_call WHERE event = 1";
+        assert_eq!(super::count(cx, settled).await, 1);
+        // What is due now is for the next start.
+        cx.boards.advance(5);
+        let mut schedule = Schedule::load(&cx.db).await.unwrap();
+        assert_eq!(listener.heard(), [] as [Value; 0]);
+        schedule.settle(cx).await.unwrap();
+        assert_eq!(listener.heard().len(), 1);
     });
 }
 

@@ -441,7 +441,7 @@ settings! {
         callback_queue_workers: usize = 8, min(1);
         /// Tasks that read the ranks at start.
         rank_cache_workers: usize = 1;
-        /// Most records whose ranks are kept in memory (about 100 bytes each); a period of a
+        /// Most records whose ranks are kept in memory (about 150 bytes each); a period of a
         /// leaderboard beyond it has its ranks counted in the database, which is slower.
         rank_cache_records: usize = 5_000_000;
     }

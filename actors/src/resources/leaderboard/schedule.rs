@@ -209,14 +209,17 @@ async fn pass_over(cx: &Cx, due: Vec<Due>) -> Result<Vec<Due>> {
     Ok(wanted)
 }
 
-/// Calls the functions for what is due of one board, the end before the reset.
+/// Calls the functions for what is due of one board, in the order of time.
 async fn call(cx: &Cx, due: &Due) -> Result<()> {
-    if let Some(end_s) = due.end_s {
-        call_for(cx, due, Event::End, end_s).await?;
-    }
-    if let Some(reset_s) = due.reset_s {
-        cx.boards.trim(&due.board);
-        call_for(cx, due, Event::Reset, reset_s).await?;
+    let mut events = [(due.end_s, Event::End), (due.reset_s, Event::Reset)];
+    // Stable: of the same instant the end comes first.
+    events.sort_by_key(|(instant, _)| *instant);
+    for (instant, event) in events {
+        let Some(instant_s) = instant else { continue };
+        if event == Event::Reset {
+            cx.boards.trim(&due.board);
+        }
+        call_for(cx, due, event, instant_s).await?;
     }
     Ok(())
 }
