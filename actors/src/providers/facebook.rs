@@ -232,6 +232,8 @@ pub(super) fn signed<T: for<'a> Deserialize<'a>>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn sign(payload: &str, secret: &str) -> String {

@@ -123,6 +123,8 @@ fn public_key(certificate: &[u8]) -> Option<RsaPublicKey> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

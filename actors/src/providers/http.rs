@@ -203,6 +203,8 @@ pub(super) fn post(url: Url, content_type: &'static str, body: String) -> Reques
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn url(text: &str) -> Url {

@@ -182,6 +182,8 @@ fn read(key: serde_json::Value) -> Option<(String, Key)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;

@@ -266,6 +266,8 @@ fn environment(sandbox: bool) -> Environment {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -124,6 +124,8 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -249,6 +249,8 @@ fn complete(signed: &Signed<'_>) -> Result<(), Status> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
