@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path, process::Command};
 
-use guildhall_actors::{
-    endpoint::{Endpoint, EndpointVisitor},
-    tables::each_endpoint,
-};
+use serde_json::json;
 
-use crate::support::{Server, Setup};
+use crate::support::{
+    Server, Setup,
+    providers::{Providers, receipts::instant_purchase},
+};
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js"))
@@ -41,23 +41,21 @@ fn the_official_javascript_client_plays_its_story() {
 
 #[test]
 fn two_players_with_the_official_client_use_all_resources() {
+    let providers = Providers::start();
+    let item = json!({
+        "transaction_id": "apple-purchase", "original_transaction_id": "apple-purchase",
+        "product_id": "gems", "quantity": "1", "purchase_date_ms": "1700000000000",
+    });
+    let google = json!({
+        "orderId": "GPA.1", "purchaseState": 0, "purchaseTimeMillis": "1700000000000",
+        "consumptionState": 0, "acknowledgementState": 1,
+    });
+    let bought = json!({
+        "apple": providers.apple_receipt("client", false, &json!([item])),
+        "google": providers.google_purchase("google-purchase", "gems", google),
+        "instant": instant_purchase("instant-purchase", "gems"),
+    });
     let module = fs::read(folder().join("modules/resources.js")).unwrap();
-    let server = Setup::new()
-        .module("index.js", module)
-        .flag("--iap.facebook_instant.app_secret=app secret")
-        .start();
-    play("resources.mjs", &server, &[&served().join(",")]);
-}
-
-/// The names of the endpoints that are served.
-fn served() -> Vec<&'static str> {
-    struct Names(Vec<&'static str>);
-    impl EndpointVisitor for Names {
-        fn visit<E: Endpoint>(&mut self) {
-            self.0.push(E::NAME);
-        }
-    }
-    let mut names = Names(Vec::new());
-    each_endpoint(&mut names);
-    names.0
+    let server = providers.setup(Setup::new().module("index.js", module)).start();
+    play("resources.mjs", &server, &[&bought.to_string()]);
 }

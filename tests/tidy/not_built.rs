@@ -1,14 +1,12 @@
 //! What is published and comes with later capabilities.
 
-/// The published names that nothing serves yet.
+/// The published host functions that nothing serves yet.
 pub struct NotBuilt {
-    pub endpoints: &'static [&'static str],
     pub host_functions: &'static [&'static str],
 }
 
 /// The one list of them. A capability takes its names out.
 pub const NOT_BUILT: NotBuilt = NotBuilt {
-    endpoints: &[],
     host_functions: &[
         "get_satori",
         "match_create",

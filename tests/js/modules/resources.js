@@ -23,10 +23,6 @@ function InitModule(ctx, logger, nk, initializer) {
   initializer.registerRpc("say", say);
   initializer.registerRpc("history", history);
   initializer.registerRpc("notify", notify);
-  if (nk.leaderboardCreate) {
-    nk.leaderboardCreate("climb", false, "descending", "best", null, null, true);
-  }
-  if (nk.tournamentCreate) {
-    nk.tournamentCreate("cup", false, "descending", "best", 3600, null, {}, "The Cup", "", 1, 0, 0, 2, 3, true, true);
-  }
+  nk.leaderboardCreate("climb", false, "descending", "best", null, null, true);
+  nk.tournamentCreate("cup", false, "descending", "best", 3600, null, {}, "The Cup", "", 1, 0, 0, 2, 3, true, true);
 }
