@@ -55,6 +55,11 @@ const UNSAFE: &[&str] = &[
 
 /// Slices without tests in their own file, and a test that tells their story.
 const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "channel_message",
+        "actors/tests/slices/channel_message.rs",
+        "cursors_lead_through_a_history_both_ways",
+    ),
     ("event", "tests/endpoints.rs", "an_event_is_taken_and_the_server_is_healthy"),
     ("group", "actors/tests/slices/group.rs", "whatever_is_done_a_group_is_as_the_rules_say"),
     (
@@ -74,6 +79,26 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "ends_and_resets_are_told_once_and_also_over_a_restart",
     ),
     ("link", "tests/endpoints.rs", "an_account_is_reached_by_every_id_that_is_linked_to_it"),
+    (
+        "matches",
+        "actors/tests/slices/matches.rs",
+        "what_is_asked_of_matches_is_checked_and_finds_none",
+    ),
+    (
+        "matchmaker",
+        "actors/tests/slices/matches.rs",
+        "what_is_asked_of_parties_is_checked_and_finds_none",
+    ),
+    (
+        "multi_update",
+        "actors/tests/slices/multi_update.rs",
+        "a_failure_of_any_part_undoes_the_others",
+    ),
+    (
+        "party",
+        "actors/tests/slices/matches.rs",
+        "what_is_asked_of_parties_is_checked_and_finds_none",
+    ),
     ("bought", "tests/stores.rs", "purchases_are_listed_in_pages_both_ways"),
     ("provider", "tests/providers.rs", "every_provider_signs_in_links_and_unlinks"),
     ("purchase", "tests/stores.rs", "every_store_confirms_a_purchase_once"),
