@@ -4,13 +4,16 @@
 //! interpreter reads arguments by its own [`serde::Deserializer`] and writes results by its own
 //! [`serde::Serializer`], behind `erased_serde`, so a function is compiled once for all languages.
 
-use std::{borrow::Cow, fmt, future::Future, ops::Deref};
+use std::{borrow::Cow, fmt, future::Future, marker::PhantomData, ops::Deref};
 
 use erased_serde::Serialize as Erased;
 use futures_util::future::LocalBoxFuture;
 use guildhall_core::Result;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{cx::Cx, runtime::call::Context};
 
@@ -123,11 +126,102 @@ pub trait HostFn: DeserializeOwned + JsonSchema + 'static {
     const LANGUAGES: &'static [Language] = &Language::ALL;
     /// The order of the parameters in JavaScript where it is not that of the fields.
     const JAVASCRIPT_ORDER: Option<&'static [&'static str]> = None;
+    /// Whether its second parameter is a function of the module's, a [`Callback`]: then it answers
+    /// a [`Step`], and its last parameter is a [`Given`].
+    const CALLS_BACK: bool = false;
     /// What it gives back. Shared, since loading answers are kept for later interpreters.
     type Output: JsonSchema + Serialize + Send + Sync + 'static;
 
     /// The work. Where it waits, the calling script thread waits and its deadline stands still.
     fn call(self, cx: &Cx, origin: Origin<'_>) -> impl Future<Output = Result<Self::Output>>;
+}
+
+/// A parameter that is a function of the module's: it makes an `R` of an `A`.
+///
+/// No function of a module reaches the server, which answers in steps instead: as long as it gives
+/// an `ask`, the language calls the function with it and calls the server again, with the same
+/// arguments and what came of it. Lua and JavaScript do so themselves; native modules go through
+/// the steps on their own.
+pub struct Callback<A, R>(PhantomData<fn(A) -> R>);
+
+impl<A, R> Default for Callback<A, R> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<A, R> fmt::Debug for Callback<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Callback")
+    }
+}
+
+impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Whatever stands there stays with the language.
+        Option::<IgnoredAny>::deserialize(deserializer).map(|_| Self::default())
+    }
+}
+
+impl<A: JsonSchema, R: JsonSchema> JsonSchema for Callback<A, R> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Callback".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (takes, gives) = (generator.subschema_for::<A>(), generator.subschema_for::<R>());
+        json_schema!({ "function": { "takes": takes, "gives": gives } })
+    }
+}
+
+/// What a function that calls back answers; the module sees a `T`.
+#[derive(Debug, Serialize)]
+pub struct Step<A, T> {
+    /// What the module's function is to be called with, until the work is done.
+    ask: Option<A>,
+    /// How often it was called before.
+    round: i32,
+    /// What came of the work.
+    done: Option<T>,
+}
+
+impl<A, T> Step<A, T> {
+    /// The module's function is to be called with this.
+    pub fn ask(round: i32, with: A) -> Self {
+        Self { ask: Some(with), round, done: None }
+    }
+
+    /// The work is done.
+    pub fn done(round: i32, with: T) -> Self {
+        Self { ask: None, round, done: Some(with) }
+    }
+}
+
+impl<A, T: JsonSchema> JsonSchema for Step<A, T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// What a module's function made of the step before.
+#[derive(Debug, Deserialize)]
+pub struct Given<R> {
+    /// The `round` of that step.
+    pub round: i32,
+    /// What it made.
+    pub value: R,
 }
 
 /// What a host function gave back, ready for any language.
@@ -143,6 +237,8 @@ pub struct HostFunction {
     pub languages: &'static [Language],
     /// The order of the parameters in JavaScript where it is not that of the fields.
     pub javascript_order: Option<&'static [&'static str]>,
+    /// Whether it calls a function of the module's, its second parameter.
+    pub calls_back: bool,
     /// The schema of the parameters: an object whose properties stand in their order.
     pub parameters: MakeSchema,
     /// The schema of what it gives back.
@@ -167,6 +263,7 @@ impl HostFunction {
             returns: F::RETURNS,
             languages: F::LANGUAGES,
             javascript_order: F::JAVASCRIPT_ORDER,
+            calls_back: F::CALLS_BACK,
             parameters: F::json_schema,
             output: |generator| generator.subschema_for::<F::Output>(),
             begin: begin::<F>,

@@ -202,6 +202,7 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<storage::nk::StorageList>(),
     HostFunction::of::<storage::nk::StorageRead>(),
     HostFunction::of::<storage::nk::StorageWrite>(),
+    HostFunction::of::<storage::nk::StorageWriteRetry>(),
     HostFunction::of::<tournament::nk::TournamentAddAttempt>(),
     HostFunction::of::<tournament::nk::TournamentCreate>(),
     HostFunction::of::<tournament::nk::TournamentDelete>(),

@@ -567,6 +567,11 @@ declare namespace nkruntime {
          */
         storageRead(objectIds: StorageReadRequest[]): StorageObject[];
         storageWrite(objects: StorageWriteRequest[]): StorageWriteAck[];
+        /**
+         * Reads objects, has `update_fn` make writes of them, and writes those. Where a version
+         * is not met, all of it is done again.
+         */
+        storageWriteRetry(objects: StorageReadRequest[], updateFn: (given: StorageObject[]) => StorageWriteRequest[], maxRetries: number): StorageWriteAck[];
         /** Text as its UTF-8 bytes. */
         stringToBinary(str: string): ArrayBuffer;
         /** A user's subscription to a product. */

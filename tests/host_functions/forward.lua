@@ -6,6 +6,8 @@ nk.register_storage_index("cases", "indexed", "", {"n", "who"}, {"n"}, 100, fals
 local function read(value)
   if type(value) == "table" and value.base16 then
     return nk.base16_decode(value.base16)
+  elseif type(value) == "table" and value.returns then
+    return function() return value.returns end
   end
   return value
 end

@@ -14,7 +14,6 @@ pub const NOT_BUILT: NotBuilt = NotBuilt {
         "session_disconnect",
         "status_follow",
         "status_unfollow",
-        "storage_write_retry",
         "stream_close",
         "stream_count",
         "stream_send",

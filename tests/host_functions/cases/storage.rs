@@ -1,5 +1,6 @@
 //! Storage objects.
 
+use guildhall_actors::host::Language::{JavaScript, Lua, Native};
 use serde_json::json;
 
 use super::{Case, SYSTEM, fails, gives, runs};
@@ -62,8 +63,49 @@ pub(super) fn cases() -> Vec<Case> {
         gives("storage_read", json!([[id]]), json!([])),
     ]
     .into_iter()
+    .chain(retries())
     .chain(index())
     .collect()
+}
+
+fn retries() -> Vec<Case> {
+    let id = json!({ "collection": "$language", "key": "retried", "user_id": "$user" });
+    let object = |version: &str| {
+        let mut object = id.clone();
+        object["value"] = json!({ "count": 1 });
+        object["version"] = version.into();
+        object
+    };
+    let ack = json!({ "key": "retried", "version": "$=version", "...": true });
+    let scripts = &[Lua, JavaScript];
+    let writes = |version: &str| json!({ "returns": [object(version)] });
+    let asked = |round: i32, done: serde_json::Value| {
+        let ask = if done.is_null() { json!("$any") } else { json!(null) };
+        json!({ "ask": ask, "round": round, "done": done })
+    };
+    let given = |round: i32, version: &str| json!({ "round": round, "value": [object(version)] });
+    vec![
+        gives("storage_write_retry", json!([[id], writes("*"), 0]), json!([ack])).only(scripts),
+        fails("storage_write_retry", json!([[id], writes("*"), 1]), "retries exhausted")
+            .only(scripts),
+        fails("storage_write_retry", json!([[id], null, 1]), "update function").only(scripts),
+        fails("storage_write_retry", json!([[id], writes("*"), 11]), "between 0 and 10"),
+        // A native module goes through the steps itself.
+        gives("storage_write_retry", json!([[id], null, 1, given(0, "*")]), asked(0, json!([ack])))
+            .only(&[Native]),
+        gives("storage_write_retry", json!([[id], null, 1]), asked(0, json!(null))).only(&[Native]),
+        gives("storage_write_retry", json!([[id], null, 1, given(0, "*")]), asked(1, json!(null)))
+            .only(&[Native]),
+        fails("storage_write_retry", json!([[id], null, 1, given(1, "*")]), "retries exhausted")
+            .only(&[Native]),
+        gives(
+            "storage_write_retry",
+            json!([[id], null, 1, given(1, "$version")]),
+            asked(1, json!([ack])),
+        )
+        .only(&[Native]),
+        runs("storage_delete", json!([[id]])),
+    ]
 }
 
 fn index() -> Vec<Case> {

@@ -1,16 +1,20 @@
 //! The host functions.
 
+use std::time::Duration;
+
 use guildhall_core::{Code, Error, OrFault, Result, Status};
 use guildhall_proto::api::{StorageObject, StorageObjectAck};
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::write::VERSION_REJECTED;
 use super::{Access, Condition, Place, Write, delete, list, read, write};
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin, Returns},
+    host::{Callback, Given, HostFn, Language, Origin, Returns, Step},
     resources::{object_text, object_value, raised},
     runtime::call::ExecutionMode,
 };
@@ -339,6 +343,79 @@ impl HostFn for StorageList {
         let page = page.map_err(|error| failed("failed to list storage objects", error))?;
         ObjectList::of(page.objects, Some(page.cursor).filter(|cursor| !cursor.is_empty()))
     }
+}
+
+const RETRIES: Status =
+    Status::new(Code::InvalidArgument, "max retries must be a value between 0 and 10");
+const EXHAUSTED: Status = Status::new(
+    Code::Aborted,
+    "failed to write storage objects with retry: Storage write retries exhausted.",
+);
+
+/// `nk.storage_write_retry(objects, update_fn, max_retries)`: reads objects, has `update_fn` make
+/// writes of them, and writes those. Where a version is not met, all of it is done again.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct StorageWriteRetry {
+    /// The objects that are read.
+    objects: Vec<ReadRequest>,
+    /// Makes writes of the objects that are there.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it stays with the language, which knows it by the schema")]
+    update_fn: Callback<Vec<Object>, Vec<WriteRequest>>,
+    /// How often it may be done again, 0 to 10.
+    max_retries: i32,
+    #[serde(default)]
+    #[schemars(skip)]
+    given: Option<Given<Vec<WriteRequest>>>,
+}
+
+impl HostFn for StorageWriteRetry {
+    const NAME: &'static str = "storage_write_retry";
+    const CALLS_BACK: bool = true;
+    type Output = Step<Vec<Object>, Vec<Ack>>;
+    async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<Self::Output> {
+        const DOING: &str = "failed to write storage objects with retry";
+        outside_filters(origin)?;
+        let Self { objects, max_retries, given, .. } = self;
+        if !(0..=10).contains(&max_retries) {
+            return Err(RETRIES.into());
+        }
+        let mut places = Vec::with_capacity(objects.len());
+        for ReadRequest { collection, key, user_id } in objects {
+            let (collection, key) = (collection.unwrap_or_default(), key.unwrap_or_default());
+            places.push(place(collection, key, user_id)?);
+        }
+        let round = match given {
+            None => 0,
+            Some(Given { round, value }) => {
+                let mut writes = Vec::with_capacity(value.len());
+                for request in value {
+                    writes.push(request.checked(origin)?);
+                }
+                match write(cx, Access::Server, &writes).await {
+                    Ok(acks) => {
+                        return Ok(Step::done(round, acks.into_iter().map(Ack::from).collect()));
+                    }
+                    Err(Error::Status(status)) if status == VERSION_REJECTED => {
+                        if round >= max_retries {
+                            return Err(EXHAUSTED.into());
+                        }
+                        tokio::time::sleep(pause(round)).await;
+                        round.max(0) + 1
+                    }
+                    Err(error) => return Err(failed(DOING, error)),
+                }
+            }
+        };
+        let objects = read(cx, Access::Server, &places).await;
+        Ok(Step::ask(round, shown(objects.map_err(|error| failed(DOING, error))?)?))
+    }
+}
+
+/// How long to wait for those who came between: up to 20 ms, and some more by chance.
+fn pause(round: i32) -> Duration {
+    let steady = 2_u64.checked_shl(round.unsigned_abs()).unwrap_or(20).min(20);
+    Duration::from_millis(steady + rand::rng().random_range(0..10))
 }
 
 #[cfg(test)]

@@ -15,6 +15,19 @@ use crate::{
     runtime::{script::javascript_name, seat::HostError},
 };
 
+/// Makes a host function that calls back of its steps: see [`crate::host::Callback`].
+const CALLING_BACK: &str = "(step) => function (first, callback, third) {
+    if (typeof callback !== 'function') {
+        throw new TypeError('expects a valid update function');
+    }
+    let answer = step(first, null, third);
+    while (answer.ask) {
+        const value = callback(answer.ask);
+        answer = step(first, null, third, { round: answer.round, value: value });
+    }
+    return answer.done;
+}";
+
 /// The object that the functions of a context are given.
 pub(super) fn nk<'js>(
     ctx: &Ctx<'js>,
@@ -30,7 +43,11 @@ pub(super) fn nk<'js>(
         let state = state.clone();
         let bound =
             move |ctx: Ctx<'js>, values: Rest<Value<'js>>| call(&ctx, &state, function, &values.0);
-        let bound = Function::new(ctx.clone(), bound)?.with_name(&name)?;
+        let mut bound = Function::new(ctx.clone(), bound)?.with_name(&name)?;
+        if function.calls_back {
+            let calling_back: Function<'_> = ctx.eval(CALLING_BACK)?;
+            bound = calling_back.call::<_, Function<'_>>((bound,))?.with_name(&name)?;
+        }
         nk.set(name, bound)?;
     }
     Ok(nk)

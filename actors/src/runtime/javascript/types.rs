@@ -243,7 +243,9 @@ impl Schemas {
             Some(order) => order.to_vec(),
             None => fields.keys().map(String::as_str).collect(),
         };
-        let required = |name: &str| is_required(schema, name);
+        // A function that is called back is always there.
+        let calls_back = |name: &str| fields.get(name).is_some_and(|it| it["function"].is_object());
+        let required = |name: &str| is_required(schema, name) || calls_back(name);
         let last = order.iter().rposition(|name| required(name));
         let parameters = order.iter().enumerate().map(|(at, field)| {
             let name = match RESERVED.contains(field) {
@@ -281,6 +283,10 @@ impl Schemas {
                 Some(schema) if !has_name(schema) => self.text(schema, indent),
                 _ => self.name(name),
             };
+        }
+        if let Some(function) = schema.get("function") {
+            let takes = self.text(&function["takes"], indent);
+            return format!("(given: {takes}) => {}", self.text(&function["gives"], indent));
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(choices) = schema[key].as_array() {

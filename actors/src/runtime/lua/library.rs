@@ -17,6 +17,7 @@ use super::{
 use crate::{
     registry::Point,
     runtime::{modules::ModuleFile, script::LoadError, seat::Loading},
+    tables::HOST_FUNCTIONS,
 };
 
 /// The part that is written in Lua.
@@ -70,6 +71,13 @@ pub(super) fn open(
         stack.push_native(machine, native);
         stack.set_name(host, native.name.as_bytes());
     }
+    stack.push_table(0, 0);
+    let calling_back = stack.top();
+    for function in HOST_FUNCTIONS.iter().filter(|function| function.calls_back) {
+        stack.push_host(machine, function);
+        stack.set_name(calling_back, function.name.as_bytes());
+    }
+    stack.set_name(host, b"calling_back");
     stack.push_kept(nakama);
     stack.push_bytes(machine.shared.surroundings.path.to_string_lossy().as_bytes());
     match machine.vm.call(stack, 3, 0) {

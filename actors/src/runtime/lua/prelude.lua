@@ -2,7 +2,7 @@
 -- the harmless, what lacks is added. Runs once, before any module.
 --
 -- `host` holds functions written in Rust: number_text, search, upper, lower, date, time, clock,
--- print, read, module, seed. `nakama` is the module of that name. Returns the function that begins
+-- print, read, module, seed, and the steps of host functions that call back. `nakama` is the module of that name. Returns the function that begins
 -- a module's life after loading.
 local host, nakama, files = ...
 
@@ -383,6 +383,22 @@ function module(name, ...)
   end
   setfenv(2, into)
   for i = 1, select("#", ...) do (select(i, ...))(into) end
+end
+
+-- Host functions that call a function of the module's, step by step: the server asks what the
+-- function makes of something until it is done.
+for name, step in pairs(host.calling_back) do
+  nakama[name] = function(first, callback, third)
+    if type(callback) ~= "function" then
+      error("bad argument #2 to " .. name .. " (expects a valid update function)", 2)
+    end
+    local answer = step(first, nil, third)
+    while answer.ask do
+      local value = callback(answer.ask)
+      answer = step(first, nil, third, { round = answer.round, value = value })
+    end
+    return answer.done
+  end
 end
 
 jit, coroutine, debug, io, ffi = nil, nil, nil, nil, nil
