@@ -541,7 +541,7 @@ fn single_writes_and_batches_over_the_same_objects_do_not_deadlock() {
         // order of its own; versions tell who came between.
         let writer = async |number: usize| {
             let mut order: Vec<&String> = keys.iter().collect();
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 order.reverse();
             }
             order.rotate_left(number * 3 % keys.len());
@@ -549,7 +549,7 @@ fn single_writes_and_batches_over_the_same_objects_do_not_deadlock() {
                 let value = format!(r#"{{"round":{round},"writer":{number}}}"#);
                 let write = |key: &&String| write_of(at(key, ann), &value, "");
                 let writes: Vec<Write> = order.iter().map(write).collect();
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     storage::write(cx, Access::User(ann), &writes).await.unwrap();
                 } else {
                     let singly = writes.iter().map(async |write| {
