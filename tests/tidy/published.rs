@@ -258,7 +258,9 @@ fn parameters(function: &HostFunction, cx: &Cx) -> Vec<&'static str> {
         // What comes of it is the recorder's own error, or a function without parameters.
         drop(function.begin(&mut recorder, cx, origin));
     }
-    fields.to_vec()
+    // What a module's function gave to a function that calls it back is no parameter of modules.
+    let last = fields.len() - usize::from(function.calls_back);
+    fields[..last].to_vec()
 }
 
 /// Keeps the names of the fields that are asked for, and gives none of them.
