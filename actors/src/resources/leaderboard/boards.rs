@@ -637,7 +637,7 @@ impl<E: Into<DbError>> From<E> for Unreadable {
     }
 }
 
-/// The definition in a row with the columns of [`columns!`].
+/// The definition in a row with the columns of `columns!`.
 fn definition(row: &Row) -> Result<Definition, Unreadable> {
     let seconds = |column| -> Result<i64, Unreadable> {
         Ok(row.try_get::<_, DateTime<Utc>>(column)?.timestamp())

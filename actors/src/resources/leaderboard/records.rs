@@ -411,7 +411,7 @@ fn window<T>(limit: usize, mut above: Vec<T>, own: T, mut below: Vec<T>) -> Wind
     Window { records, before, behind }
 }
 
-/// The record in a row with the columns of [`columns!`], without its rank.
+/// The record in a row with the columns of `columns!`, without its rank.
 pub(in crate::resources) fn record(
     row: &Row,
     board: &str,

@@ -1,6 +1,6 @@
 //! Signing in by a social network, and linking and unlinking one.
 //!
-//! A provider is described once, by its [`Description`] and its arms in [`Proof`]; that yields its
+//! A provider is described once, by its `Description` and its arms in [`Proof`]; that yields its
 //! sign-in, link and unlink, for clients and modules alike.
 
 mod description;

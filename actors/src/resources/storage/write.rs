@@ -50,7 +50,7 @@ pub async fn write(cx: &Cx, access: Access, writes: &[Write]) -> Result<Vec<Stor
 /// date ([`StorageIndexes::begin`](crate::resources::storage_index::StorageIndexes::begin)).
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_in(
     sql: &impl Sql,
     access: Access,
