@@ -160,26 +160,27 @@ const BY_CUSTOM_ID: &str = "
 
 /// $1 custom ids, $2 whether to make each account, $3 its id then, $4 its username then. Gives the
 /// place, from 1, with each account. Reads the unique index users_custom_id_key.
+///
+/// Inserts before it looks: a prepared lookup on a table that was nearly empty when it was planned
+/// reads all of it, until PostgreSQL has new statistics, and an insert that conflicts costs little.
 const BY_CUSTOM_IDS: &str = "
     WITH given AS MATERIALIZED (
         SELECT *
           FROM unnest($1::text[], $2::bool[], $3::uuid[], $4::text[]) WITH ORDINALITY
                AS g (identifier, may_make, id, username, place)
-    ), known AS MATERIALIZED (
-        SELECT g.place, u.id, u.username, u.banned
-          FROM given g CROSS JOIN LATERAL (
-               SELECT id, username, disable_time <> to_timestamp(0) AS banned
-                 FROM users WHERE custom_id = g.identifier LIMIT 1
-          ) u
     ), made AS (
         INSERT INTO users (id, username, custom_id, create_time, update_time)
-        SELECT g.id, g.username, g.identifier, now(), now()
-          FROM given g
-         WHERE g.may_make AND NOT EXISTS (SELECT 1 FROM known k WHERE k.place = g.place)
+        SELECT id, username, identifier, now(), now() FROM given WHERE may_make
         ON CONFLICT DO NOTHING
         RETURNING id
+    ), others AS MATERIALIZED (
+        SELECT * FROM given g WHERE NOT EXISTS (SELECT 1 FROM made WHERE made.id = g.id)
     )
-    SELECT place, id, username, banned, false AS created FROM known
+    SELECT o.place, u.id, u.username, u.banned, false AS created
+      FROM others o CROSS JOIN LATERAL (
+           SELECT id, username, disable_time <> to_timestamp(0) AS banned
+             FROM users WHERE custom_id = o.identifier LIMIT 1
+      ) u
     UNION ALL
     SELECT g.place, g.id, g.username, false, true FROM made JOIN given g ON g.id = made.id";
 
