@@ -88,12 +88,11 @@ fn the_sample_hooks_refuse_mend_and_follow_up() {
 fn rpcs_are_called_with_a_session_or_the_http_key() {
     let server = with_samples();
     let token = server.sign_in("caller");
-    let wrapped = json!({ "id": "hello_lua", "payload":
-        json!({ "message": "Hello, world!", "from": "Lua" }).to_string() });
+    let payload = r#"{"from":"Lua","message":"Hello, world!"}"#;
     let by_session = server.post("/v2/rpc/hello_lua", &token, json!("")).ok();
-    assert_eq!(by_session["payload"], wrapped["payload"]);
+    assert_eq!(by_session["payload"], payload);
     let by_key = server.call("GET", &format!("/v2/rpc/HELLO_lua?{HTTP_KEY}"), "", None).ok();
-    assert_eq!(by_key["payload"], wrapped["payload"]);
+    assert_eq!(by_key["payload"], payload);
     assert_eq!(server.get("/v2/rpc/hello_lua", "").status, 401);
     let unknown = server.call("GET", &format!("/v2/rpc/nothing?{HTTP_KEY}"), "", None);
     assert_eq!(unknown.refused(), (404, 5, "RPC function not found".to_owned()));
