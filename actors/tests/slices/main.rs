@@ -159,6 +159,26 @@ fn sign_ins_at_once_share_a_statement_and_each_has_its_own_outcome() {
 }
 
 #[test]
+fn the_statistics_of_a_young_database_follow_its_accounts() {
+    let Some(slices) = Slices::start(|_| {}) else { return };
+    let cx = &*slices.cx;
+    slices.run(async {
+        let sign_up = async |n: usize| {
+            let (id, name) = (format!("somebody-{n}"), format!("name-{n}"));
+            authenticate::by_custom_id(cx, &id, &name, true).await.unwrap()
+        };
+        join_all((0..64).map(sign_up)).await;
+        let known = "SELECT reltuples::int8 FROM pg_class WHERE oid = 'users'::regclass";
+        let mut looks = 0;
+        while count(cx, known).await < 50 {
+            looks += 1;
+            assert!(looks < 600, "the statistics were not renewed");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+}
+
+#[test]
 fn a_sign_in_fills_in_the_caller_and_its_tokens_open_sessions() {
     let Some(slices) = Slices::start(|_| {}) else { return };
     let cx = &*slices.cx;
