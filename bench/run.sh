@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared=${BENCH:-../shared/bench}
-scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before}
+scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,storage_write,storage_insert,storage_read,storage_list,leaderboard_write,leaderboard_list,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before}
 seconds=${2:-6}
 [ -d "$shared/loadgen" ] || { echo "bench: no load generator at $shared/loadgen" >&2; exit 1; }
 
