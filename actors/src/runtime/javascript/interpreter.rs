@@ -211,7 +211,8 @@ fn call<'js>(
 /// Runs what promises left to do, so that none of it is left to another call.
 pub(super) fn settle(ctx: &Ctx<'_>, state: &State) {
     while ctx.execute_pending_job() {
-        if state.seat.expired() {
+        // A job that was ended from outside may have been the last: nobody else hears of it.
+        if state.seat.expired() || state.budget.exceeded() {
             state.spent.set(true);
             return;
         }
