@@ -113,6 +113,17 @@ impl JsonSchema for Bytes {
     }
 }
 
+/// What parameters are that a module leaves out: for `#[serde(default = "…")]`.
+pub(crate) mod defaults {
+    pub(crate) const fn yes() -> bool {
+        true
+    }
+
+    pub(crate) const fn hundred() -> i64 {
+        100
+    }
+}
+
 /// A function of the `nk` module.
 ///
 /// The schemas of the parameters and the output, with the comments on their fields, become the

@@ -1,6 +1,5 @@
 //! Accounts: what their owner sees, changing them, deleting them.
 
-use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Error, OrFault, Result, Status};
 use guildhall_proto::{
     Empty, Timestamp,
@@ -22,6 +21,7 @@ use crate::{
     database::{DbError, Params, Sql},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -189,8 +189,7 @@ fn read(row: &Row) -> Result<Account, DbError> {
     };
     // Not set is the beginning of time.
     let time = |column| -> Result<Option<Timestamp>, DbError> {
-        let seconds = row.try_get::<_, DateTime<Utc>>(column)?.timestamp();
-        Ok(Some(Timestamp::from_seconds(seconds)).filter(|_| seconds != 0))
+        Ok(Some(whole_seconds(row, column)?).filter(|time| time.seconds != 0))
     };
     let devices: Vec<String> = row.try_get("devices")?;
     Ok(Account {

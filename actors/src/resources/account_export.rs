@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     account, channel_message,
     group::listing::{self, GroupPlace},
-    notification, storage,
+    leaderboard, notification, storage,
     wallet::{self, Wallet},
 };
 use crate::{
@@ -133,25 +133,8 @@ fn friend(row: &Row) -> Result<Friend, DbError> {
 }
 
 fn record(row: &Row) -> Result<LeaderboardRecord, DbError> {
-    let seconds = |column| -> Result<i64, DbError> {
-        Ok(row.try_get::<_, DateTime<Utc>>(column)?.timestamp())
-    };
-    let expiry_s = seconds("expiry_time")?;
-    Ok(LeaderboardRecord {
-        leaderboard_id: row.try_get("leaderboard_id")?,
-        owner_id: row.try_get::<_, Uuid>("owner_id")?.to_string(),
-        username: row.try_get("username")?,
-        score: row.try_get("score")?,
-        subscore: row.try_get("subscore")?,
-        num_score: row.try_get("num_score")?,
-        max_num_score: row.try_get::<_, i32>("max_num_score")?.unsigned_abs(),
-        metadata: row.try_get("metadata")?,
-        create_time: Some(Timestamp::from_seconds(seconds("create_time")?)),
-        update_time: Some(Timestamp::from_seconds(seconds("update_time")?)),
-        // Not set is the beginning of time.
-        expiry_time: Some(Timestamp::from_seconds(expiry_s)).filter(|_| expiry_s != 0),
-        rank: 0,
-    })
+    let expiry: DateTime<Utc> = row.try_get("expiry_time")?;
+    leaderboard::records::record(row, row.try_get("leaderboard_id")?, expiry.timestamp())
 }
 
 /// What of an export is imported: the account and its storage objects.

@@ -381,7 +381,7 @@ pub mod nk {
 
     use super::*;
     use crate::{
-        host::{HostFn, Language, Origin, Returns},
+        host::{HostFn, Language, Origin, Returns, defaults},
         resources::raised,
     };
 
@@ -402,18 +402,13 @@ pub mod nk {
         }
     }
 
-    /// What `create` is where a module does not say.
-    pub(in crate::resources) const fn yes() -> bool {
-        true
-    }
-
     /// `nk.authenticate_custom(id, username, create)`
     #[derive(Debug, Deserialize, JsonSchema)]
     pub struct AuthenticateCustom {
         id: String,
         #[serde(default)]
         username: String,
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
 
@@ -435,7 +430,7 @@ pub mod nk {
         id: String,
         #[serde(default)]
         username: String,
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
 
@@ -460,7 +455,7 @@ pub mod nk {
         password: String,
         #[serde(default)]
         username: String,
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
 

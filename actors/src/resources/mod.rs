@@ -28,10 +28,13 @@ pub mod tournament;
 pub mod user;
 pub mod wallet;
 
+use chrono::{DateTime, Utc};
 use guildhall_core::{Error, Status, config, json};
+use guildhall_proto::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
@@ -101,6 +104,12 @@ fn object_value(text: &str) -> serde_json::Result<Value> {
         Value::Null => Ok(Value::Object(Map::new())),
         value => Ok(value),
     }
+}
+
+/// The time in a column of a row, without its fraction, as most of the API shows times.
+fn whole_seconds(row: &Row, column: &str) -> Result<Timestamp, DbError> {
+    let time: DateTime<Utc> = row.try_get(column)?;
+    Ok(Timestamp::from_seconds(time.timestamp()))
 }
 
 /// An id that may be left out: an empty text is none.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Cursor, OrFault, Result, Status};
 use guildhall_proto::{
-    Empty, Timestamp,
+    Empty,
     api::{DeleteNotificationsRequest, ListNotificationsRequest, Notification, NotificationList},
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::{
     database::{DbError, Params, Sql},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -242,7 +243,6 @@ pub async fn update(cx: &Cx, changes: Vec<(Uuid, Changes)>) -> Result<()> {
 }
 
 fn read(row: &Row) -> Result<Notification, DbError> {
-    let create_time: DateTime<Utc> = row.try_get("create_time")?;
     let sender: Uuid = row.try_get("sender_id")?;
     Ok(Notification {
         id: row.try_get::<_, Uuid>("id")?.to_string(),
@@ -250,7 +250,7 @@ fn read(row: &Row) -> Result<Notification, DbError> {
         content: row.try_get("content")?,
         code: i32::from(row.try_get::<_, i16>("code")?),
         sender_id: if sender.is_nil() { String::new() } else { sender.to_string() },
-        create_time: Some(Timestamp::from_seconds(create_time.timestamp())),
+        create_time: Some(whole_seconds(row, "create_time")?),
         persistent: true,
     })
 }
@@ -333,7 +333,7 @@ pub mod nk {
 
     use super::*;
     use crate::{
-        host::{HostFn, Language, Origin, Returns},
+        host::{HostFn, Language, Origin, Returns, defaults},
         resources::{object_text, object_value, optional_id, raised},
     };
 
@@ -500,15 +500,11 @@ pub mod nk {
         /// Whose.
         user_id: Uuid,
         /// 1 to 1000.
-        #[serde(default = "hundred")]
+        #[serde(default = "defaults::hundred")]
         limit: i64,
         /// Where to go on.
         #[serde(default)]
         cursor: String,
-    }
-
-    const fn hundred() -> i64 {
-        100
     }
 
     /// A notification in a list. The names are so in every language, as in the reference.

@@ -435,7 +435,7 @@ pub mod nk {
 
     use super::*;
     use crate::{
-        host::{HostFn, Origin, Returns},
+        host::{HostFn, Origin, Returns, defaults},
         resources::{bought::MAX_LIMIT, bought::seconds, optional_id, raised},
     };
 
@@ -502,11 +502,6 @@ pub mod nk {
         environment.as_str_name().to_owned()
     }
 
-    /// What `persist` is where a module does not say.
-    pub(in crate::resources) const fn yes() -> bool {
-        true
-    }
-
     async fn check(
         cx: &Cx,
         doing: &str,
@@ -528,7 +523,7 @@ pub mod nk {
         /// A signed transaction, or a receipt of former times.
         receipt: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
         /// The application's shared secret, in place of the configured one.
         #[serde(default)]
@@ -557,7 +552,7 @@ pub mod nk {
         /// The signed request.
         signed_request: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
     }
 
@@ -581,7 +576,7 @@ pub mod nk {
         /// What Google Play gave the client.
         receipt: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
         /// The service account, in place of the configured one.
         #[serde(default)]
@@ -615,7 +610,7 @@ pub mod nk {
         /// What the AppGallery gave the client.
         receipt: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
     }
 
@@ -641,7 +636,7 @@ pub mod nk {
         /// The id of the purchase.
         purchase_id: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
     }
 

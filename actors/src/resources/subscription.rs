@@ -407,11 +407,11 @@ pub mod nk {
 
     use super::*;
     use crate::{
-        host::{HostFn, Origin, Returns},
+        host::{HostFn, Origin, Returns, defaults},
         resources::{
             bought::seconds,
             optional_id,
-            purchase::nk::{environment_name, rows, yes},
+            purchase::nk::{environment_name, rows},
             raised,
         },
     };
@@ -501,7 +501,7 @@ pub mod nk {
         /// A signed transaction, or a receipt of former times.
         receipt: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
         /// The application's shared secret, in place of the configured one.
         #[serde(default)]
@@ -530,7 +530,7 @@ pub mod nk {
         /// What Google Play gave the client.
         receipt: String,
         /// Whether it is stored; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         persist: bool,
         /// The service account, in place of the configured one.
         #[serde(default)]

@@ -1,6 +1,5 @@
 //! Users: what of an account others may see, and banning.
 
-use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, OrFault, Result, Status};
 use guildhall_proto::{
     Timestamp,
@@ -21,6 +20,7 @@ use crate::{
     database::{DbError, Sql},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -117,10 +117,6 @@ pub(super) fn read(row: &Row) -> Result<User, DbError> {
     let text = |column| -> Result<String, DbError> {
         Ok(row.try_get::<_, Option<String>>(column)?.unwrap_or_default())
     };
-    let time = |column| -> Result<Option<Timestamp>, DbError> {
-        let time: DateTime<Utc> = row.try_get(column)?;
-        Ok(Some(Timestamp::from_seconds(time.timestamp())))
-    };
     Ok(User {
         id: row.try_get::<_, Uuid>("id")?.to_string(),
         username: text("username")?,
@@ -137,8 +133,8 @@ pub(super) fn read(row: &Row) -> Result<User, DbError> {
         facebook_instant_game_id: text("facebook_instant_game_id")?,
         apple_id: text("apple_id")?,
         edge_count: row.try_get("edge_count")?,
-        create_time: time("create_time")?,
-        update_time: time("update_time")?,
+        create_time: Some(whole_seconds(row, "create_time")?),
+        update_time: Some(whole_seconds(row, "update_time")?),
         // Nobody is online while there are no sockets.
         online: false,
     })

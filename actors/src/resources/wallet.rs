@@ -284,7 +284,7 @@ pub mod nk {
 
     use super::*;
     use crate::{
-        host::{HostFn, Language, Origin, Returns},
+        host::{HostFn, Language, Origin, Returns, defaults},
         resources::{object_text, object_value, raised_plainly, user_id},
     };
 
@@ -481,15 +481,11 @@ pub mod nk {
         #[serde(deserialize_with = "user_id")]
         user_id: Uuid,
         /// 0 to 100, in JavaScript to 10000.
-        #[serde(default = "hundred")]
+        #[serde(default = "defaults::hundred")]
         limit: i64,
         /// Where to go on.
         #[serde(default)]
         cursor: String,
-    }
-
-    const fn hundred() -> i64 {
-        100
     }
 
     /// A change of a wallet.

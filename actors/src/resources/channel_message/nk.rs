@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::*;
 use crate::{
-    host::{HostFn, Language, Origin, Returns},
+    host::{HostFn, Language, Origin, Returns, defaults},
     resources::{object_text, raised, raised_plainly},
 };
 
@@ -256,22 +256,14 @@ pub struct ChannelMessagesList {
     /// Which.
     channel_id: String,
     /// 1 to 100.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     /// Whether the oldest comes first.
-    #[serde(default = "yes")]
+    #[serde(default = "defaults::yes")]
     forward: bool,
     /// Where to go on; of the same channel and direction.
     #[serde(default)]
     cursor: String,
-}
-
-const fn hundred() -> i64 {
-    100
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// A message of a channel. The names are so in every language, as in the reference.

@@ -11,10 +11,9 @@ pub mod nk;
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Cursor, OrFault, Result, Status, json};
 use guildhall_proto::{
-    Empty, Timestamp,
+    Empty,
     api::{
         AddFriendsRequest, BlockFriendsRequest, DeleteFriendsRequest, Friend, FriendList,
         FriendsOfFriendsList, ListFriendsOfFriendsRequest, ListFriendsRequest, User,
@@ -36,6 +35,7 @@ use crate::{
     database::{DbError, Params, Sql, Transaction},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -442,12 +442,11 @@ impl PlaceOfFriends {
 }
 
 fn read(row: &Row) -> Result<Friend, DbError> {
-    let update_time: DateTime<Utc> = row.try_get("edge_update_time")?;
     Ok(Friend {
         // How many friends a friend has is not shown here.
         user: Some(User { edge_count: 0, ..user::read(row)? }),
         state: Some(row.try_get::<_, i16>("edge_state")?.into()),
-        update_time: Some(Timestamp::from_seconds(update_time.timestamp())),
+        update_time: Some(whole_seconds(row, "edge_update_time")?),
         metadata: row.try_get("edge_metadata")?,
     })
 }

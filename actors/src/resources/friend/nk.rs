@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{BLOCKED, Place, PlaceOfFriends};
 use crate::{
     cx::Cx,
-    host::{HostFn, Language, Origin, Returns},
+    host::{HostFn, Language, Origin, Returns, defaults},
     resources::{
         object_value, raised,
         user::{self, UserInfo},
@@ -285,7 +285,7 @@ pub struct FriendsList {
     /// Whose edges.
     user_id: Uuid,
     /// The most to give, 1-1000; 100 where left out.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     /// Only edges of this state, 0-3; all where left out or -1.
     #[serde(default)]
@@ -293,10 +293,6 @@ pub struct FriendsList {
     /// From an earlier page of the same state.
     #[serde(default)]
     cursor: String,
-}
-
-const fn hundred() -> i64 {
-    100
 }
 
 impl HostFn for FriendsList {
@@ -323,7 +319,7 @@ pub struct FriendsOfFriendsList {
     /// Whose friends' friends.
     user_id: Uuid,
     /// The most to give, 1-1000; 100 where left out.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     /// From an earlier page.
     #[serde(default)]

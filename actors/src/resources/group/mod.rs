@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Error, Fault, OrFault, Result, Status};
 use guildhall_proto::{
-    Empty, Timestamp,
+    Empty,
     api::{
         AddGroupUsersRequest, BanGroupUsersRequest, CreateGroupRequest, DeleteGroupRequest,
         DemoteGroupUsersRequest, Group, GroupList, GroupUserList, JoinGroupRequest,
@@ -34,6 +34,7 @@ use crate::{
     database::{DbError, Params, Sql, WorkError},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -546,10 +547,6 @@ fn read(row: &Row) -> Result<Group, DbError> {
     let text = |column| -> Result<String, DbError> {
         Ok(row.try_get::<_, Option<String>>(column)?.unwrap_or_default())
     };
-    let time = |column| -> Result<Option<Timestamp>, DbError> {
-        let time: DateTime<Utc> = row.try_get(column)?;
-        Ok(Some(Timestamp::from_seconds(time.timestamp())))
-    };
     Ok(Group {
         id: row.try_get::<_, Uuid>("id")?.to_string(),
         creator_id: row.try_get::<_, Uuid>("creator_id")?.to_string(),
@@ -561,8 +558,8 @@ fn read(row: &Row) -> Result<Group, DbError> {
         open: Some(row.try_get::<_, i16>("state")? != 1),
         edge_count: row.try_get("edge_count")?,
         max_count: row.try_get("max_count")?,
-        create_time: time("create_time")?,
-        update_time: time("update_time")?,
+        create_time: Some(whole_seconds(row, "create_time")?),
+        update_time: Some(whole_seconds(row, "update_time")?),
     })
 }
 

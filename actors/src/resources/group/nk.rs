@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    host::{HostFn, Language, Origin, Returns},
+    host::{HostFn, Language, Origin, Returns, defaults},
     resources::{
         object_text, object_value, optional_id, raised,
         user::{UserInfo, seconds},
@@ -373,7 +373,7 @@ pub struct GroupUserPage {
 pub struct GroupUsersList {
     group_id: Uuid,
     /// Up to 10000.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     /// 0 superadmin, 1 admin, 2 member, 3 asked to join, 4 banned; all but banned if not given.
     #[serde(default)]
@@ -428,7 +428,7 @@ pub struct UserGroupPage {
 pub struct UserGroupsList {
     user_id: Uuid,
     /// Up to 100.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     /// 0 superadmin, 1 admin, 2 member, 3 asked to join; all if not given.
     #[serde(default)]
@@ -484,7 +484,7 @@ pub struct GroupsList {
     #[serde(default)]
     edge_count: Option<i32>,
     /// Up to 100.
-    #[serde(default = "hundred")]
+    #[serde(default = "defaults::hundred")]
     limit: i64,
     #[serde(default)]
     cursor: String,
@@ -505,10 +505,6 @@ impl HostFn for GroupsList {
         let page = page.map_err(|error| raised(LISTING, error))?;
         Ok(GroupPage { groups: GroupInfo::all(page.rows)?, cursor: page.cursor })
     }
-}
-
-const fn hundred() -> i64 {
-    100
 }
 
 /// A state as modules give it; -1 is none.

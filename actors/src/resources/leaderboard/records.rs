@@ -2,7 +2,6 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use chrono::{DateTime, Utc};
 use futures_util::future::try_join;
 use guildhall_core::{Cursor, OrFault as _};
 use guildhall_proto::{Timestamp, api::LeaderboardRecord, api::LeaderboardRecordList};
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     cx::Cx,
     database::{DbError, Params, Sql},
+    resources::whole_seconds,
 };
 
 pub(super) const WRITING: &str = "Error writing score to leaderboard.";
@@ -184,6 +184,11 @@ impl Place {
     }
 }
 
+/// The cursor of the records behind `record`, or before it; empty without one.
+fn cursor_at(record: Option<&LeaderboardRecord>, expiry_s: i64, next: bool) -> String {
+    record.map_or_else(String::new, |record| Place::of(record, expiry_s, next).encode())
+}
+
 /// The cursor of the records behind those that a rank, from 1, is before; empty for the best.
 /// Ranks must be told of the board.
 ///
@@ -256,13 +261,9 @@ async fn page(
         (Some(_), false) => (true, more),
         (Some(_), true) => (more, true),
     };
-    let cursor = |record: Option<&LeaderboardRecord>, there: bool, next: bool| {
-        let record = record.filter(|_| there);
-        record.map_or_else(String::new, |record| Place::of(record, expiry_s, next).encode())
-    };
     Ok(LeaderboardRecordList {
-        next_cursor: cursor(records.last(), behind, true),
-        prev_cursor: cursor(records.first(), before, false),
+        next_cursor: cursor_at(records.last().filter(|_| behind), expiry_s, true),
+        prev_cursor: cursor_at(records.first().filter(|_| before), expiry_s, false),
         records,
         ..LeaderboardRecordList::default()
     })
@@ -365,13 +366,9 @@ pub async fn around(
     let Window { mut records, before, behind } =
         window(usize::try_from(limit).unwrap_or(0), above, own, below);
     let rank_count = fill(cx, &board, expiry_s, &mut records).await?;
-    let cursor = |record: Option<&LeaderboardRecord>, there: bool, next: bool| {
-        let record = record.filter(|_| there);
-        record.map_or_else(String::new, |record| Place::of(record, expiry_s, next).encode())
-    };
     Ok(LeaderboardRecordList {
-        prev_cursor: cursor(records.first(), before, false),
-        next_cursor: cursor(records.last(), behind, true),
+        prev_cursor: cursor_at(records.first().filter(|_| before), expiry_s, false),
+        next_cursor: cursor_at(records.last().filter(|_| behind), expiry_s, true),
         records,
         rank_count,
         ..LeaderboardRecordList::default()
@@ -417,10 +414,6 @@ pub(in crate::resources) fn record(
     board: &str,
     expiry_s: i64,
 ) -> Result<LeaderboardRecord, DbError> {
-    let time = |column| -> Result<Timestamp, DbError> {
-        let time: DateTime<Utc> = row.try_get(column)?;
-        Ok(Timestamp::from_seconds(time.timestamp()))
-    };
     Ok(LeaderboardRecord {
         leaderboard_id: board.to_owned(),
         owner_id: row.try_get::<_, Uuid>("owner_id")?.to_string(),
@@ -430,8 +423,8 @@ pub(in crate::resources) fn record(
         num_score: row.try_get("num_score")?,
         max_num_score: u32::try_from(row.try_get::<_, i32>("max_num_score")?).unwrap_or(0),
         metadata: row.try_get("metadata")?,
-        create_time: Some(time("create_time")?),
-        update_time: Some(time("update_time")?),
+        create_time: Some(whole_seconds(row, "create_time")?),
+        update_time: Some(whole_seconds(row, "update_time")?),
         expiry_time: (expiry_s != 0).then(|| Timestamp::from_seconds(expiry_s)),
         rank: 0,
     })

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{Proof, Signed, authenticate, link, sign_in, unlink};
 use crate::{
     cx::Cx,
-    host::{HostFn, Origin, Returns},
+    host::{HostFn, Origin, Returns, defaults},
     resources::{
-        authenticate::nk::{Authenticated, DOING, yes},
+        authenticate::nk::{Authenticated, DOING},
         link::nk::{LINKING, UNLINKING},
         raised,
     },
@@ -75,7 +75,7 @@ functions! {
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(cx, Proof::Apple(&it.token), it.username, it.create, false)
@@ -85,13 +85,13 @@ functions! {
         /// An access token, or a token of Limited Login.
         token: String,
         /// Whether friends at Facebook become friends here; they do unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         import_friends: bool,
         /// The username of a new account; letters if not given.
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(
@@ -109,7 +109,7 @@ functions! {
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(
@@ -135,7 +135,7 @@ functions! {
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(
@@ -161,7 +161,7 @@ functions! {
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(cx, Proof::Google(&it.token), it.username, it.create, false)
@@ -171,13 +171,13 @@ functions! {
         /// A session ticket.
         token: String,
         /// Whether friends at Steam become friends here; they do unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         import: bool,
         /// The username of a new account; letters if not given.
         #[serde(default)]
         username: String,
         /// Whether an account is made if there is none; it is unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         create: bool,
     }
     |it, cx| authenticate(cx, Proof::Steam(&it.token), it.username, it.create, it.import)
@@ -202,7 +202,7 @@ functions! {
         /// An access token, or a token of Limited Login.
         token: String,
         /// Whether friends at Facebook become friends here; they do unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         import_friends: bool,
     }
     |it, cx| add(cx, it.user_id, &it.username, Proof::Facebook(&it.token), it.import_friends)
@@ -268,7 +268,7 @@ functions! {
         /// A session ticket.
         token: String,
         /// Whether friends at Steam become friends here; they do unless told otherwise.
-        #[serde(default = "yes")]
+        #[serde(default = "defaults::yes")]
         import: bool,
     }
     |it, cx| add(cx, it.user_id, &it.username, Proof::Steam(&it.token), it.import)

@@ -29,21 +29,21 @@ const MAX_VALUE: usize = 16 * 1024;
 /// The batchers of writes of single objects.
 #[derive(Debug)]
 pub struct Batches {
-    own: Batcher<Upserts>,
-    server: Batcher<Upserts>,
-    new: Batcher<Inserts>,
-    over: Batcher<Overwrites>,
+    own: Batcher<Writes>,
+    server: Batcher<Writes>,
+    new: Batcher<Writes>,
+    over: Batcher<Writes>,
 }
 
 impl Batches {
     /// Batchers on `db`.
     pub fn new(config: &config::Batch, db: &Database, io: &Handle) -> Self {
-        let upserts = |server| Batcher::new(Upserts { server }, config, db.clone(), io.clone());
+        let batcher = |writes| Batcher::new(writes, config, db.clone(), io.clone());
         Self {
-            own: upserts(false),
-            server: upserts(true),
-            new: Batcher::new(Inserts, config, db.clone(), io.clone()),
-            over: Batcher::new(Overwrites, config, db.clone(), io.clone()),
+            own: batcher(Writes::Own),
+            server: batcher(Writes::Server),
+            new: batcher(Writes::New),
+            over: batcher(Writes::Over),
         }
     }
 
@@ -83,19 +83,11 @@ struct Item {
 type Outcome = Result<StorageObjectAck, Status>;
 
 impl Item {
-    fn order(&self, other: &Self) -> Ordering {
-        self.write.place.cmp(&other.write.place)
-    }
-
     fn expected(&self) -> Option<&str> {
         match &self.write.condition {
             Condition::Version(version) => Some(version),
             Condition::Any | Condition::Absent => None,
         }
-    }
-
-    async fn alone(&self, db: &Database) -> Result<Outcome> {
-        write_one(db, self.access, &self.write).await.map(Ok)
     }
 
     fn acknowledged(&self, row: &Row) -> Result<Outcome, DbError> {
@@ -154,108 +146,72 @@ fn outcomes(
     Ok(outcomes)
 }
 
-/// Writes of what may be there or not.
-struct Upserts {
-    /// Whether the server writes.
-    server: bool,
+/// The statements, and with them what the writes of one batch have in common.
+#[derive(Clone, Copy)]
+enum Writes {
+    /// Of what may be there or not, by its owner.
+    Own,
+    /// The same by the server.
+    Server,
+    /// Of what must not be there.
+    New,
+    /// Of what must have a version.
+    Over,
 }
 
-impl Batch for Upserts {
+impl Batch for Writes {
     type Item = Item;
     type Outcome = Outcome;
     const DOING: &'static str = WRITING;
 
     fn order(a: &Item, b: &Item) -> Ordering {
-        a.order(b)
+        a.write.place.cmp(&b.write.place)
     }
 
     async fn one(&self, db: &Database, item: &Item) -> Result<Outcome> {
-        item.alone(db).await
+        write_one(db, item.access, &item.write).await.map(Ok)
     }
 
     async fn many(&self, db: &Database, items: &[Item]) -> Result<Vec<Option<Outcome>>, DbError> {
         let Columns { collections, keys, owners, values, versions, reads, writes } =
             Columns::of(items);
-        let params: Params<'_> =
-            &[&collections, &keys, &owners, &values, &versions, &reads, &writes, &self.server];
-        let rows = db.query(WRITE, params).await?;
-        outcomes(items, &rows, &PERMISSION_REJECTED)
-    }
-}
-
-/// Writes of what must not be there.
-struct Inserts;
-
-impl Batch for Inserts {
-    type Item = Item;
-    type Outcome = Outcome;
-    const DOING: &'static str = WRITING;
-
-    fn order(a: &Item, b: &Item) -> Ordering {
-        a.order(b)
-    }
-
-    async fn one(&self, db: &Database, item: &Item) -> Result<Outcome> {
-        item.alone(db).await
-    }
-
-    async fn many(&self, db: &Database, items: &[Item]) -> Result<Vec<Option<Outcome>>, DbError> {
-        let Columns { collections, keys, owners, values, versions, reads, writes } =
-            Columns::of(items);
-        let params: Params<'_> =
+        let common: Params<'_> =
             &[&collections, &keys, &owners, &values, &versions, &reads, &writes];
-        let rows = db.query(WRITE_NEW, params).await?;
-        outcomes(items, &rows, &VERSION_REJECTED)
-    }
-}
-
-/// Writes of what must have a version.
-struct Overwrites;
-
-impl Batch for Overwrites {
-    type Item = Item;
-    type Outcome = Outcome;
-    const DOING: &'static str = WRITING;
-
-    fn order(a: &Item, b: &Item) -> Ordering {
-        a.order(b)
-    }
-
-    async fn one(&self, db: &Database, item: &Item) -> Result<Outcome> {
-        item.alone(db).await
-    }
-
-    async fn many(&self, db: &Database, items: &[Item]) -> Result<Vec<Option<Outcome>>, DbError> {
-        let Columns { collections, keys, owners, values, versions, reads, writes } =
-            Columns::of(items);
-        let server: Vec<bool> = items.iter().map(|item| item.access == Access::Server).collect();
-        let expected: Vec<Option<&str>> = items.iter().map(Item::expected).collect();
-        let params: Params<'_> = &[
-            &collections,
-            &keys,
-            &owners,
-            &values,
-            &versions,
-            &reads,
-            &writes,
-            &server,
-            &expected,
-        ];
-        let rows = db.query(WRITE_OVER, params).await?;
-        // Those that are not there have no row.
-        let mut outcomes: Vec<Option<Outcome>> =
-            items.iter().map(|_| Some(Err(VERSION_REJECTED))).collect();
-        for row in &rows {
-            let at = usize::try_from(row.try_get::<_, i64>("place")? - 1).unwrap_or(usize::MAX);
-            if let (Some(outcome), Some(item)) = (outcomes.get_mut(at), items.get(at)) {
-                *outcome = Some(match condition_met(row)? {
-                    Ok(()) => item.acknowledged(row)?,
-                    Err(rejected) => Err(rejected),
-                });
+        match self {
+            Self::Own | Self::Server => {
+                let server = matches!(self, Self::Server);
+                let rows = db.query(WRITE, &[common, &[&server]].concat()).await?;
+                outcomes(items, &rows, &PERMISSION_REJECTED)
+            }
+            Self::New => {
+                let rows = db.query(WRITE_NEW, common).await?;
+                outcomes(items, &rows, &VERSION_REJECTED)
+            }
+            Self::Over => {
+                let by_server = |item: &Item| item.access == Access::Server;
+                let server: Vec<bool> = items.iter().map(by_server).collect();
+                let expected: Vec<Option<&str>> = items.iter().map(Item::expected).collect();
+                let params = [common, &[&server, &expected]].concat();
+                overwritten(items, &db.query(WRITE_OVER, &params).await?)
             }
         }
-        Ok(outcomes)
     }
+}
+
+/// The outcomes of `items` that must have a version: those that are not there have no row.
+fn overwritten(items: &[Item], rows: &[Row]) -> Result<Vec<Option<Outcome>>, DbError> {
+    let mut outcomes: Vec<Option<Outcome>> =
+        items.iter().map(|_| Some(Err(VERSION_REJECTED))).collect();
+    for row in rows {
+        let at = usize::try_from(row.try_get::<_, i64>("place")? - 1).unwrap_or(usize::MAX);
+        if let (Some(outcome), Some(item)) = (outcomes.get_mut(at), items.get(at)) {
+            *outcome = Some(match condition_met(row)? {
+                Ok(()) => item.acknowledged(row)?,
+                Err(rejected) => Err(rejected),
+            });
+        }
+    }
+    Ok(outcomes)
 }
 
 /// $1 collections, $2 keys, $3 owners, $4 values, $5 versions, $6 read and $7 write permissions,

@@ -6,10 +6,9 @@ mod write;
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Cursor as _, OrFault, Result, Status};
 use guildhall_proto::{
-    Empty, Timestamp,
+    Empty,
     api::{
         DeleteStorageObjectsRequest, ListStorageObjectsRequest, ReadStorageObjectsRequest,
         StorageObject, StorageObjectAcks, StorageObjectList, StorageObjects,
@@ -29,6 +28,7 @@ use crate::{
     database::{Database, DbError, Sql},
     endpoint::Body,
     endpoints,
+    resources::whole_seconds,
 };
 
 endpoints! {
@@ -384,11 +384,6 @@ pub(super) fn object(row: &Row) -> Result<StorageObject, DbError> {
         create_time: Some(whole_seconds(row, "create_time")?),
         update_time: Some(whole_seconds(row, "update_time")?),
     })
-}
-
-fn whole_seconds(row: &Row, column: &str) -> Result<Timestamp, DbError> {
-    let time: DateTime<Utc> = row.try_get(column)?;
-    Ok(Timestamp::from_seconds(time.timestamp()))
 }
 
 /// The columns that [`object`] reads.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::filled;
 use crate::{
     cx::Cx,
-    host::{Bytes, HostFn, Language, Origin},
+    host::{Bytes, HostFn, Language, Origin, defaults},
 };
 
 const PADDED: GeneralPurposeConfig =
@@ -61,15 +61,11 @@ fn undecodable(origin: Origin<'_>, kind: &str, input: &str, error: &str) -> Erro
     Status::of(Code::InvalidArgument, message).into()
 }
 
-const fn yes() -> bool {
-    true
-}
-
 /// `nk.base64_encode(input, padding)`
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64Encode {
     input: Bytes,
-    #[serde(default = "yes")]
+    #[serde(default = "defaults::yes")]
     padding: bool,
 }
 
@@ -86,7 +82,7 @@ impl HostFn for Base64Encode {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64Decode {
     input: String,
-    #[serde(default = "yes")]
+    #[serde(default = "defaults::yes")]
     padding: bool,
 }
 
@@ -105,7 +101,7 @@ impl HostFn for Base64Decode {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Base64UrlEncode {
     input: Bytes,
-    #[serde(default = "yes")]
+    #[serde(default = "defaults::yes")]
     padding: bool,
 }
 
