@@ -1,15 +1,21 @@
 //! The JSON form of messages, by the rules of protobuf as the reference applies them.
 //!
 //! Out: proto names, enums as numbers, 64-bit integers as text, defaults left out. In: both
-//! spellings of a name, `null` as not given, numbers as numbers or as text, enums by name or number;
-//! a field or map key given twice is an error. Unknown fields are ignored by REST, as `serde`'s own
-//! trait does, and refused by sockets, as [`Strict`] does.
+//! spellings of a name, `null` as not given, numbers as numbers or as text, enums by name or number,
+//! base64 in either alphabet; a field or a map key given twice is an error, as are two members of a
+//! oneof. Unknown fields are ignored by REST, as `serde`'s own trait does, and refused by sockets,
+//! as [`Strict`] does.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
+use bytes::Bytes;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -58,10 +64,11 @@ pub trait Fields: Default {
     ) -> Result<(), A::Error>;
 }
 
-/// Gives a message its JSON form from its fields: `index rust_name "proto_name" "jsonName"`, and the
-/// enum's type for a field that is one.
+/// Gives a message its JSON form from its fields: `index rust_name "proto_name" "jsonName"`, with the
+/// enum's type at the end for a field that is one, and for a member of a oneof its variant after the
+/// oneof's name.
 macro_rules! message {
-    ($type:ty, $name:literal, $($index:literal $field:ident $proto:literal $json:literal $($enum:path)?;)*) => {
+    ($type:ty, $name:literal, $($index:literal $field:ident $(($variant:path))? $proto:literal $json:literal $($enum:path)?;)*) => {
         impl $crate::json::Fields for $type {
             const NAME: &'static str = $name;
             const NAMES: &'static [(&'static str, &'static str)] = &[$(($proto, $json)),*];
@@ -71,7 +78,7 @@ macro_rules! message {
                 &self,
                 out: &mut S,
             ) -> Result<(), S::Error> {
-                $($crate::json::put(out, $proto, &self.$field)?;)*
+                $($crate::json::message!(@put self.$field, out, $proto $(, $variant)?);)*
                 Ok(())
             }
 
@@ -83,7 +90,7 @@ macro_rules! message {
                 unknown: $crate::json::Unknown,
             ) -> Result<(), A::Error> {
                 match index {
-                    $($index => $crate::json::message!(@take self.$field, map, unknown $(, $enum)?),)*
+                    $($index => $crate::json::message!(@take self.$field, map, unknown $(, oneof $variant)? $(, $enum)?),)*
                     _ => Ok(()),
                 }
             }
@@ -119,6 +126,17 @@ macro_rules! message {
             }
         }
     };
+    (@put $place:expr, $out:ident, $proto:literal) => {
+        $crate::json::put($out, $proto, &$place)?
+    };
+    (@put $place:expr, $out:ident, $proto:literal, $variant:path) => {
+        if let Some($variant(value)) = &$place {
+            $crate::json::put_member($out, $proto, value)?;
+        }
+    };
+    (@take $place:expr, $map:ident, $unknown:ident, oneof $variant:path) => {
+        $crate::json::take_member(&mut $place, $map, $unknown, $variant)
+    };
     (@take $place:expr, $map:ident, $unknown:ident) => {
         $crate::json::take(&mut $place, $map, $unknown)
     };
@@ -136,6 +154,15 @@ pub(crate) fn put<S: SerializeStruct, T: Value>(
     value: &T,
 ) -> Result<(), S::Error> {
     if value.is_zero() { Ok(()) } else { out.serialize_field(name, &Written(value)) }
+}
+
+/// Writes the member that a oneof has, which is there also when it is zero.
+pub(crate) fn put_member<S: SerializeStruct, T: Value>(
+    out: &mut S,
+    name: &'static str,
+    value: &T,
+) -> Result<(), S::Error> {
+    out.serialize_field(name, &Written(value))
 }
 
 pub(crate) fn write_message<M: Fields, S: Serializer>(
@@ -164,6 +191,22 @@ pub(crate) fn take<'de, A: MapAccess<'de>, T: Value>(
 ) -> Result<(), A::Error> {
     if let Some(value) = map.next_value_seed(Nullable(unknown, PhantomData))? {
         *place = value;
+    }
+    Ok(())
+}
+
+/// Reads a member of a oneof. One that is `null` is not there; a second one is an error.
+pub(crate) fn take_member<'de, A: MapAccess<'de>, T: Value, O>(
+    place: &mut Option<O>,
+    map: &mut A,
+    unknown: Unknown,
+    variant: fn(T) -> O,
+) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value_seed(Nullable(unknown, PhantomData))? {
+        if place.is_some() {
+            return Err(de::Error::custom("another member of its oneof is set already"));
+        }
+        *place = Some(variant(value));
     }
     Ok(())
 }
@@ -241,7 +284,7 @@ impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let mut message = M::default();
-        // The largest message has 21 fields.
+        const { assert!(M::NAMES.len() <= 64, "one bit for each field") };
         let mut seen = 0u64;
         while let Some(found) = map.next_key_seed(FieldName(M::NAMES))? {
             match found {
@@ -555,6 +598,113 @@ integer!(
     9_223_372_036_854_775_808.0,
     collect_str
 );
+
+impl Value for f64 {
+    fn is_zero(&self) -> bool {
+        // Minus zero is a value of its own.
+        self.to_bits() == 0
+    }
+
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        /// Whole numbers below are exact, and are written without a fraction.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if self.is_nan() {
+            out.serialize_str("NaN")
+        } else if self.is_infinite() {
+            out.serialize_str(if *self > 0.0 { "Infinity" } else { "-Infinity" })
+        } else if self.fract() == 0.0
+            && self.abs() < EXACT
+            && (*self != 0.0 || self.is_sign_positive())
+        {
+            out.serialize_i64(*self as i64)
+        } else {
+            out.serialize_f64(*self)
+        }
+    }
+
+    fn read<'de, D: Deserializer<'de>>(input: D, _: Unknown) -> Result<Self, D::Error> {
+        struct DoubleVisitor;
+        impl Visitor<'_> for DoubleVisitor {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<f64, E> {
+                Ok(number as f64)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<f64, E> {
+                Ok(number as f64)
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<f64, E> {
+                Ok(number)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+                match text {
+                    "NaN" => return Ok(f64::NAN),
+                    "Infinity" => return Ok(f64::INFINITY),
+                    "-Infinity" => return Ok(f64::NEG_INFINITY),
+                    _ => {}
+                }
+                // Text holds a JSON number, without the spaces that JSON has around one.
+                let number = if text.contains(char::is_whitespace) {
+                    None
+                } else {
+                    serde_json::from_str(text).ok()
+                };
+                number.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        input.deserialize_any(DoubleVisitor)
+    }
+}
+
+/// The base64 alphabets as Go's decoder reads them: bits after the last byte do not matter.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+const UNPADDED: GeneralPurposeConfig =
+    LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireNone);
+
+/// Reads base64 in either alphabet. Padding goes to a multiple of four or is left out; line breaks
+/// are skipped. Source: protobuf-go, `unmarshalBytes`.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let config = if text.len().is_multiple_of(4) { LENIENT } else { UNPADDED };
+    let url = text.contains(['-', '_']);
+    let alphabet = if url { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
+    let engine = GeneralPurpose::new(alphabet, config);
+    if text.contains(['\r', '\n']) {
+        engine.decode(text.replace(['\r', '\n'], "")).ok()
+    } else {
+        engine.decode(text).ok()
+    }
+}
+
+impl Value for Bytes {
+    fn is_zero(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn write<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&Base64Display::new(self, &STANDARD))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(input: D, _: Unknown) -> Result<Self, D::Error> {
+        struct Base64Visitor;
+        impl Visitor<'_> for Base64Visitor {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+                from_base64(text)
+                    .map(Bytes::from)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        input.deserialize_str(Base64Visitor)
+    }
+}
 
 #[cfg(test)]
 mod tests {
