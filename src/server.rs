@@ -5,6 +5,7 @@ use std::{error::Error, io, net::TcpListener, sync::Arc, time::Instant};
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
+    realtime::presence_events,
     registry::{Loaded, Register, Registry, Standing},
     resources::leaderboard::schedule::Leaderboards,
     runtime::{
@@ -73,6 +74,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     let modules = load(&cx, &watchdog, modules).await?;
     cx.storage_index.load().await?;
 
+    presence_events::run(&cx);
     let leaderboards = Leaderboards::run(&cx).await?;
 
     let edge = Edge::new(Arc::clone(&cx))?;

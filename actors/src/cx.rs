@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     passwords::Passwords,
     providers::Providers,
+    realtime::{session::Sockets, tracker::Tracker},
     registry::Published,
     resources::{Batches, leaderboard::Boards, storage_index::StorageIndexes},
     runtime::{
@@ -50,6 +51,10 @@ pub struct Cx {
     pub providers: Providers,
     /// What modules registered, as the registry publishes it.
     pub routes: Published,
+    /// The connected sockets.
+    pub sockets: Sockets,
+    /// Who is present on which stream.
+    pub tracker: Tracker,
     /// Storage objects in memory, as modules asked for.
     pub storage_index: StorageIndexes,
     /// What is counted and timed.
@@ -77,6 +82,7 @@ impl Cx {
         let metrics = Arc::new(Metrics::new(&config));
         let routes = Published::default();
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
+        let tracker = Tracker::new(config.tracker.event_queue_size);
         let batches = Batches::new(&config.batch, &db, &io);
         let storage_index = StorageIndexes::new(
             db.clone(),
@@ -97,6 +103,8 @@ impl Cx {
             http,
             providers,
             routes,
+            sockets: Sockets::default(),
+            tracker,
             storage_index,
             metrics,
             events,

@@ -15,10 +15,12 @@ use std::{
 use actix::{Actor, Handler, Message, MessageResult};
 use arc_swap::ArcSwap;
 use guildhall_core::{Code, Error, Result, Status, config::Config};
+use guildhall_proto::realtime::Envelope;
 
 use crate::{
     cx::Cx,
     endpoint::{Endpoint, EndpointVisitor},
+    envelope::{SocketMessage, SocketMessageVisitor},
     host::Language,
     metrics::{Calls, Metrics, Transport},
     runtime::{
@@ -165,6 +167,40 @@ impl Target {
         self.hook(context, Input::After { response, request }).await.map(drop)
     }
 
+    /// Runs the before hook of a socket message: the envelope as the hook left it, or `None` where it
+    /// gave nothing back.
+    ///
+    /// # Errors
+    /// The hook's own, or code 13 where what it gave back is no envelope.
+    pub async fn realtime_before(
+        &self,
+        context: Context,
+        envelope: &Envelope,
+    ) -> Result<Option<Envelope>> {
+        let request = Some(wire::<Envelope>(envelope)?);
+        match self.hook(context, Input::Before { request }).await? {
+            Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
+                .map(Some)
+                .map_err(|_| COULD_NOT_COMPLETE.into()),
+            Output::Nothing | Output::Text(_) | Output::Value(_) => Ok(None),
+        }
+    }
+
+    /// Runs the after hook of a socket message; `answer` is what the client got, if anything.
+    ///
+    /// # Errors
+    /// The hook's own; for the log only.
+    pub async fn realtime_after(
+        &self,
+        context: Context,
+        answer: Option<&Envelope>,
+        envelope: &Envelope,
+    ) -> Result<()> {
+        let response = answer.map(wire::<Envelope>).transpose()?;
+        let request = Some(wire::<Envelope>(envelope)?);
+        self.hook(context, Input::After { response, request }).await.map(drop)
+    }
+
     /// Calls a function with values of the server's: what it gave back, or `None` for nothing.
     ///
     /// # Errors
@@ -203,6 +239,8 @@ pub struct Routes {
     rpc: HashMap<String, Target>,
     before: HashMap<&'static str, Target>,
     after: HashMap<&'static str, Target>,
+    realtime_before: HashMap<&'static str, Target>,
+    realtime_after: HashMap<&'static str, Target>,
     events: Vec<Target>,
     single: HashMap<Point, Target>,
     index_filters: HashMap<String, Target>,
@@ -233,6 +271,16 @@ impl Routes {
     /// The after hook of the endpoint with this published name.
     pub fn after(&self, endpoint: &'static str) -> Option<&Target> {
         self.after.get(endpoint)
+    }
+
+    /// The before hook of the socket message with this published name.
+    pub fn realtime_before(&self, message: &'static str) -> Option<&Target> {
+        self.realtime_before.get(message)
+    }
+
+    /// The after hook of the socket message with this published name.
+    pub fn realtime_after(&self, message: &'static str) -> Option<&Target> {
+        self.realtime_after.get(message)
     }
 
     /// The function registered for a point that has no names, such as [`Point::TournamentEnd`];
@@ -401,13 +449,14 @@ impl Handler<GetStatus> for Registry {
     }
 }
 
-/// The published names of endpoints with hooks that are served.
+/// The published names of endpoints and socket messages with hooks that are served. No name is both.
 struct Served(HashSet<&'static str>);
 
 impl Served {
     fn of_tables() -> Self {
         let mut served = Self(HashSet::new());
         tables::each_endpoint(&mut served);
+        tables::each_socket_message(&mut served);
         served
     }
 }
@@ -416,6 +465,14 @@ impl EndpointVisitor for Served {
     fn visit<E: Endpoint>(&mut self) {
         if E::HOOKS {
             self.0.insert(E::NAME);
+        }
+    }
+}
+
+impl SocketMessageVisitor for Served {
+    fn visit<M: SocketMessage>(&mut self) {
+        if M::HOOKS {
+            self.0.insert(M::NAME);
         }
     }
 }
@@ -483,6 +540,16 @@ fn resolve(
             (Point::Rpc, _) => drop(routes.rpc.insert(name, target)),
             (Point::Before, Some(name)) => drop(routes.before.insert(name, target)),
             (Point::After, Some(name)) => drop(routes.after.insert(name, target)),
+            (Point::RealtimeBefore, _) => {
+                if let Some(name) = hooks::realtime(&name) {
+                    routes.realtime_before.insert(name, target);
+                }
+            }
+            (Point::RealtimeAfter, _) => {
+                if let Some(name) = hooks::realtime(&name) {
+                    routes.realtime_after.insert(name, target);
+                }
+            }
             (Point::StorageIndex, _) => {
                 let definition = status[row].registration.definition.clone();
                 routes.indexes.push((name, definition.unwrap_or_default()));
@@ -521,6 +588,7 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
             None => (name.clone(), Standing::Unknown),
         },
         Point::RealtimeBefore | Point::RealtimeAfter => match hooks::realtime(name) {
+            Some(name) if served.0.contains(name) => (name.to_owned(), Standing::Answers),
             Some(name) => (name.to_owned(), Standing::Unserved),
             None => (name.clone(), Standing::Unknown),
         },

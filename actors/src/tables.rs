@@ -1,8 +1,13 @@
-//! The lists of all endpoints and host functions: the only file that names every slice.
+//! The lists of all endpoints, socket messages and host functions: the only file that names every
+//! slice.
+
+use guildhall_proto::realtime::envelope::Message;
 
 use crate::{
     endpoint::EndpointVisitor,
+    envelope::{SocketMessageVisitor, WithSocketMessage},
     host::HostFunction,
+    realtime::{ping, rpc},
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
@@ -97,6 +102,32 @@ pub fn each_endpoint(visitor: &mut impl EndpointVisitor) {
     visitor.visit::<tournament::ListTournamentRecordsAroundOwner>();
     visitor.visit::<tournament::ListTournaments>();
     visitor.visit::<tournament::WriteTournamentRecord>();
+}
+
+macro_rules! socket_table {
+    ($($slice:ident::$name:ident,)*) => {
+        /// Shows every socket message to `visitor`.
+        pub fn each_socket_message(visitor: &mut impl SocketMessageVisitor) {
+            $(visitor.visit::<$slice::$name>();)*
+        }
+
+        /// Does something with a message of a client; `None` where it is none that clients send.
+        pub async fn socket_message<W: WithSocketMessage>(
+            message: Message,
+            with: W,
+        ) -> Option<W::Output> {
+            match message {
+                $(Message::$name(body) => Some(with.with::<$slice::$name>(body).await),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+socket_table! {
+    ping::Ping,
+    ping::Pong,
+    rpc::Rpc,
 }
 
 /// Every host function, by name in the order of the list.

@@ -48,7 +48,7 @@ settings! {
         /// Authoritative matches.
         r#match: Match, unserved;
         /// Presences.
-        tracker: Tracker, unserved;
+        tracker: Tracker;
         /// The operator's console.
         console: Console, unserved;
         /// Leaderboards and tournaments.

@@ -1,0 +1,14 @@
+//! What lives as long as its sockets: sessions, presences, chat, matches, parties, tickets.
+//!
+//! A [`session::Session`] is what the server knows of a connection. The [`tracker::Tracker`] knows
+//! who is present where: on a [`stream::Stream`], a place that messages are sent to. What is sent to
+//! many is encoded once for each format ([`outgoing::Encoded`]) and put into the sessions' queues.
+
+pub mod outgoing;
+pub mod ping;
+pub mod presence_events;
+pub mod rpc;
+pub mod session;
+pub mod status;
+pub mod stream;
+pub mod tracker;

@@ -1,0 +1,303 @@
+//! Sessions: what the server knows of a connected socket, and the table of all.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+use guildhall_core::{
+    Caller,
+    caller::{TraceId, User},
+};
+use guildhall_proto::realtime::{Envelope, Error as WireError, envelope::Message};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::{
+    outgoing::{Closing, Encoded, Outgoing},
+    stream::Stream,
+};
+use crate::{
+    cx::Cx,
+    runtime::call::{Context, ExecutionMode},
+};
+
+/// The encoding of a session's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text frames.
+    Json,
+    /// Binary frames.
+    Protobuf,
+}
+
+/// Why a presence begins, changes or ends, by the published numbers.
+///
+/// Source: nakama-common, `PresenceReason`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PresenceReason {
+    /// Not told.
+    #[default]
+    Unknown = 0,
+    /// It joined.
+    Join = 1,
+    /// Its status changed.
+    Update = 2,
+    /// It left.
+    Leave = 3,
+    /// Its connection ended.
+    Disconnect = 4,
+}
+
+impl PresenceReason {
+    /// The reason with this number; `None` for one that is not published.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Self::Unknown, Self::Join, Self::Update, Self::Leave, Self::Disconnect]
+            .into_iter()
+            .find(|reason| *reason as i64 == number)
+    }
+}
+
+/// A connected socket.
+pub struct Session {
+    /// The session's own id, new with each connection.
+    pub id: Uuid,
+    /// The user, as the token told.
+    pub user: User,
+    /// The user's name, shared with the session's presences.
+    pub username: Arc<str>,
+    /// The encoding of its messages.
+    pub format: Format,
+    /// The language that the client asked for; `en` where it did not.
+    pub lang: String,
+    /// Who connected, and from where.
+    caller: Caller,
+    /// What waits to be written.
+    pub outgoing: Outgoing,
+    /// Whether what the session left in the server is taken away, or about to be.
+    ended: AtomicBool,
+    /// Where it is present. Locked before any stream of the tracker.
+    pub(super) present: Mutex<Present>,
+}
+
+/// Where a session is present, and whose status it hears of.
+#[derive(Default)]
+pub(super) struct Present {
+    /// Set at the end: nothing is added any more.
+    pub ended: bool,
+    /// The streams, with the user that is present there by this session.
+    pub streams: Vec<(Stream, Uuid)>,
+    /// The users that it follows besides its own.
+    pub follows: HashSet<Uuid>,
+}
+
+impl Session {
+    /// A session of `caller`, whose user is known, with room for `queue` frames.
+    pub fn new(caller: Caller, user: User, format: Format, lang: String, queue: usize) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            username: user.username.as_str().into(),
+            user,
+            format,
+            lang,
+            caller,
+            outgoing: Outgoing::new(queue),
+            ended: AtomicBool::new(false),
+            present: Mutex::default(),
+        }
+    }
+
+    /// The user's id.
+    pub fn user_id(&self) -> Uuid {
+        self.user.id
+    }
+
+    /// The caller of one of its messages.
+    pub fn caller(&self, trace_id: TraceId) -> Caller {
+        Caller { trace_id, ..self.caller.clone() }
+    }
+
+    /// What module functions see of it, called as `mode`.
+    pub fn context(&self, mode: ExecutionMode, trace_id: TraceId) -> Context {
+        Context {
+            mode,
+            caller: self.caller(trace_id),
+            session_id: Some(self.id.to_string()),
+            lang: Some(self.lang.clone()),
+            ..Context::default()
+        }
+    }
+
+    /// Queues an envelope; whether it was taken.
+    pub fn send(&self, envelope: &Envelope) -> bool {
+        self.send_encoded(&Encoded::new(envelope))
+    }
+
+    /// Queues what many sessions get.
+    pub fn send_encoded(&self, encoded: &Encoded<'_>) -> bool {
+        self.outgoing.push(encoded.frame(self.format))
+    }
+
+    /// Closes the socket after what is queued, with `reason` as the text of its close frame. What
+    /// the session leaves is taken away by its task; [`Cx::end_session`] does so at once.
+    pub fn close(&self, closing: Closing) {
+        self.outgoing.close(closing);
+    }
+
+    /// Whether it is at its end: no longer in the server's tables.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("user_id", &self.user.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All sessions by id.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    by_id: DashMap<Uuid, Arc<Session>>,
+}
+
+impl Sockets {
+    /// The session with this id.
+    pub fn get(&self, id: Uuid) -> Option<Arc<Session>> {
+        self.by_id.get(&id).map(|session| Arc::clone(&session))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Every session there is now, in no order.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.by_id.iter().map(|session| Arc::clone(&session)).collect()
+    }
+
+    /// Queues an envelope for every session.
+    pub fn send_to_all(&self, envelope: &Envelope) {
+        let encoded = Encoded::new(envelope);
+        for session in &self.by_id {
+            session.send_encoded(&encoded);
+        }
+    }
+
+    pub(super) fn add(&self, session: &Arc<Session>) {
+        self.by_id.insert(session.id, Arc::clone(session));
+    }
+}
+
+/// What goes wrong with a message, by the published numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+#[allow(missing_docs, reason = "the names are the protocol's, `nakama.realtime.Error.Code`")]
+pub enum ErrorCode {
+    RuntimeException = 0,
+    UnrecognizedPayload = 1,
+    MissingPayload = 2,
+    BadInput = 3,
+    MatchNotFound = 4,
+    MatchJoinRejected = 5,
+    RuntimeFunctionNotFound = 6,
+    RuntimeFunctionException = 7,
+}
+
+/// An error on its way to the client.
+pub fn error(code: ErrorCode, message: impl Into<String>) -> Message {
+    Message::Error(WireError { code: code as i32, message: message.into(), ..WireError::default() })
+}
+
+impl Cx {
+    /// Takes a new session into the server's tables, present for its notifications and, where
+    /// `status` says so, with an empty status. With `session.single_socket` the user's other sockets
+    /// are closed.
+    pub fn begin_session(&self, session: &Arc<Session>, status: bool) {
+        self.sockets.add(session);
+        self.tracker.begin(session, status);
+        if self.config.session.single_socket {
+            let others = self.tracker.sessions_of(session.user_id());
+            for other in others.iter().filter(|other| other.id != session.id) {
+                self.disconnect(other, PresenceReason::Disconnect, Some(SINGLE_SOCKET));
+            }
+        }
+    }
+
+    /// Takes away what a session left: presences, follows, its place in the tables. Only the first
+    /// call does anything.
+    pub fn end_session(&self, session: &Arc<Session>, reason: PresenceReason) {
+        if session.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.sockets.by_id.remove(&session.id);
+        self.tracker.end(session, reason);
+    }
+
+    /// Closes a session by the server's will. Its presences end with `reason` before this returns;
+    /// a `farewell` notification tells the client why.
+    pub fn disconnect(
+        &self,
+        session: &Arc<Session>,
+        reason: PresenceReason,
+        farewell: Option<Farewell>,
+    ) {
+        if let Some(farewell) = farewell {
+            session.send(&farewell.envelope());
+        }
+        session.close(Closing::normal("server-side session disconnect"));
+        self.end_session(session, reason);
+    }
+
+    /// Closes all sockets of a user by the server's will.
+    pub fn disconnect_user(&self, user_id: Uuid, farewell: Option<Farewell>) {
+        for session in self.tracker.sessions_of(user_id) {
+            self.disconnect(&session, PresenceReason::Disconnect, farewell);
+        }
+    }
+}
+
+/// A notification that tells why a socket is about to be closed; it is not stored.
+///
+/// Source: Nakama, `LocalSessionRegistry`.
+#[derive(Clone, Copy, Debug)]
+pub struct Farewell {
+    subject: &'static str,
+    code: i32,
+}
+
+/// Another socket of the user took this one's place.
+pub const SINGLE_SOCKET: Farewell = Farewell { subject: "single_socket", code: -7 };
+/// The user was banned.
+pub const BANNED: Farewell = Farewell { subject: "banned", code: -8 };
+
+impl Farewell {
+    fn envelope(self) -> Envelope {
+        use guildhall_proto::{Timestamp, api, realtime};
+        let notification = api::Notification {
+            id: Uuid::new_v4().to_string(),
+            subject: self.subject.to_owned(),
+            content: "{}".to_owned(),
+            code: self.code,
+            create_time: Some(Timestamp { seconds: crate::clock::now_s(), nanos: 0 }),
+            ..api::Notification::default()
+        };
+        Envelope {
+            cid: String::new(),
+            message: Some(Message::Notifications(realtime::Notifications {
+                notifications: vec![notification],
+            })),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A message of a client: envelope → before hook → work → after hook.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use guildhall_actors::cx::Cx;
+use guildhall_actors::envelope::{Incoming, Refusal, SocketMessage, WithSocketMessage};
+use guildhall_actors::realtime::session::{ErrorCode, Format, Session};
+use guildhall_actors::runtime::call::ExecutionMode;
+use guildhall_actors::tables;
+use guildhall_core::Error;
+use guildhall_core::caller::TraceId;
+use guildhall_proto::realtime::Envelope;
+use prost::Message as _;
+use tracing::{debug, error, warn};
+
+/// Why a message ends its session: the text of the close frame.
+pub(super) type Ends = Cow<'static, str>;
+
+const MALFORMED: Ends = Cow::Borrowed("received malformed payload");
+const PROCESSING: Ends = Cow::Borrowed("error processing message");
+
+const MISSING: Refusal = Refusal::new(ErrorCode::MissingPayload, "Missing message.");
+const UNRECOGNIZED: Refusal = Refusal::new(ErrorCode::UnrecognizedPayload, "Unrecognized message.");
+const DISABLED: Refusal =
+    Refusal::new(ErrorCode::UnrecognizedPayload, "Requested resource was not found.");
+const CHANGED: Refusal = Refusal::new(
+    ErrorCode::RuntimeFunctionException,
+    "Runtime Before function changed the type of the message.",
+);
+
+/// Handles one message of a session, in whichever format the session has.
+///
+/// # Errors
+/// What ends the session: a payload that is no envelope, an envelope without a message of a client, or
+/// one that a before hook disables.
+pub(super) async fn dispatch(
+    cx: &Arc<Cx>,
+    session: &Arc<Session>,
+    payload: Bytes,
+) -> Result<(), Ends> {
+    let envelope = match session.format {
+        Format::Json => Envelope::from_json(&payload).map_err(|error| error.to_string()),
+        Format::Protobuf => Envelope::decode(payload).map_err(|error| error.to_string()),
+    };
+    let Envelope { cid, message } = envelope.map_err(|error| {
+        debug!(session = %session.id, error, "malformed payload");
+        MALFORMED
+    })?;
+    let trace_id = TraceId(rand::random());
+    let incoming = Incoming { cx, session, cid: &cid, trace_id };
+    let Some(message) = message else {
+        refuse(incoming, &MISSING);
+        return Err(PROCESSING);
+    };
+    match tables::socket_message(message, Work(incoming)).await {
+        Some(result) => result,
+        None => {
+            refuse(incoming, &UNRECOGNIZED);
+            Err(PROCESSING)
+        }
+    }
+}
+
+fn refuse(incoming: Incoming<'_>, refusal: &Refusal) {
+    incoming.reply(refusal.to_wire());
+}
+
+/// What is done with a message of any kind.
+struct Work<'a>(Incoming<'a>);
+
+impl WithSocketMessage for Work<'_> {
+    type Output = Result<(), Ends>;
+
+    async fn with<M: SocketMessage>(self, mut body: M::Body) -> Result<(), Ends> {
+        let Self(incoming) = self;
+        let (before, after) = if M::HOOKS {
+            let routes = incoming.cx.routes.load();
+            (routes.realtime_before(M::NAME).cloned(), routes.realtime_after(M::NAME).cloned())
+        } else {
+            (None, None)
+        };
+        let envelope =
+            |body| Envelope { cid: incoming.cid.to_owned(), message: Some(M::wrap(body)) };
+        let context = |mode| incoming.session.context(mode, incoming.trace_id);
+
+        if let Some(before) = before {
+            let sent = envelope(body);
+            match before.realtime_before(context(ExecutionMode::Before), &sent).await {
+                Err(error) => {
+                    log(&error, M::NAME, "realtime before hook failed");
+                    let message = error.message().to_owned();
+                    refuse(incoming, &Refusal::of(ErrorCode::RuntimeFunctionException, message));
+                    return Ok(());
+                }
+                Ok(None) => {
+                    warn!(message = M::NAME, "a before hook disabled a message");
+                    refuse(incoming, &DISABLED);
+                    return Err(PROCESSING);
+                }
+                Ok(Some(changed)) => match changed.message.and_then(M::unwrap) {
+                    Some(changed) => body = changed,
+                    // The reference crashes.
+                    None => {
+                        refuse(incoming, &CHANGED);
+                        return Ok(());
+                    }
+                },
+            }
+        }
+        let Some(after) = after else {
+            if let Err(refusal) = M::handle(incoming, body).await {
+                refuse(incoming, &refusal);
+            }
+            return Ok(());
+        };
+        let received = envelope(body);
+        let Some(body) = received.message.clone().and_then(M::unwrap) else { return Ok(()) };
+        match M::handle(incoming, body).await {
+            Ok(reply) => {
+                let context = context(ExecutionMode::After);
+                let result = after.realtime_after(context, reply.0.as_ref(), &received).await;
+                if let Err(error) = result {
+                    log(&error, M::NAME, "realtime after hook failed");
+                }
+            }
+            Err(refusal) => refuse(incoming, &refusal),
+        }
+        Ok(())
+    }
+}
+
+fn log(error: &Error, message: &'static str, what: &'static str) {
+    match error {
+        Error::Fault(_) => error!(message, %error, "{what}"),
+        Error::Status(_) => debug!(message, %error, "{what}"),
+    }
+}

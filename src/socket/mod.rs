@@ -1,0 +1,3 @@
+//! The edge of the WebSocket.
+
+mod dispatch;
