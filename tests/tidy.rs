@@ -48,6 +48,7 @@ const UNSAFE: &[&str] = &[
     "actors/src/runtime/javascript/memory.rs",
     "actors/src/runtime/javascript/raw.rs",
     "actors/src/runtime/lua/raw.rs",
+    "actors/src/runtime/matches/fiber.rs",
     "actors/src/runtime/memory.rs",
     // Processes and signals of the embedded database.
     "src/postgres/supervisor.rs",

@@ -16,6 +16,7 @@ use crate::{
     runtime::{
         events::Events,
         host::{cache::LocalCaches, http::HttpClients},
+        matches::MatchArbiters,
     },
     sessions::Sessions,
     sign_in::SignInLimits,
@@ -55,6 +56,8 @@ pub struct Cx {
     pub sockets: Sockets,
     /// Who is present on which stream.
     pub tracker: Tracker,
+    /// The threads of authoritative matches.
+    pub match_arbiters: MatchArbiters,
     /// Storage objects in memory, as modules asked for.
     pub storage_index: StorageIndexes,
     /// What is counted and timed.
@@ -83,6 +86,7 @@ impl Cx {
         let routes = Published::default();
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
         let tracker = Tracker::new(config.tracker.event_queue_size);
+        let match_arbiters = MatchArbiters::new(&config.r#match);
         let batches = Batches::new(&config.batch, &db, &io);
         let storage_index = StorageIndexes::new(
             db.clone(),
@@ -105,6 +109,7 @@ impl Cx {
             routes,
             sockets: Sockets::default(),
             tracker,
+            match_arbiters,
             storage_index,
             metrics,
             events,

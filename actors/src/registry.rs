@@ -25,6 +25,7 @@ use crate::{
     metrics::{Calls, Metrics, Transport},
     runtime::{
         call::{Argument, Call, Context, ExecutionMode, Input, Output, Wire},
+        matches::MatchHandlers,
         pool::ScriptPool,
     },
     tables,
@@ -244,6 +245,7 @@ pub struct Routes {
     events: Vec<Target>,
     single: HashMap<Point, Target>,
     index_filters: HashMap<String, Target>,
+    matches: MatchHandlers,
     indexes: Vec<(String, serde_json::Value)>,
 }
 
@@ -293,6 +295,11 @@ impl Routes {
     /// with [`Target::invoke`], on interpreters of its own, since calls of modules wait for it.
     pub fn storage_index_filter(&self, name: &str) -> Option<&Target> {
         self.index_filters.get(name)
+    }
+
+    /// The handlers of authoritative matches.
+    pub fn match_handlers(&self) -> &MatchHandlers {
+        &self.matches
     }
 
     /// The storage indexes that modules declared: name and definition, in the order of names.
@@ -535,6 +542,7 @@ fn resolve(
         }
     }
     let mut filters: HashMap<Language, ScriptPool> = HashMap::new();
+    let (mut native, mut javascript) = (HashMap::new(), HashMap::new());
     for ((point, name), (row, target)) in answering {
         match (point, hooks::request(&name)) {
             (Point::Rpc, _) => drop(routes.rpc.insert(name, target)),
@@ -550,6 +558,12 @@ fn resolve(
                     routes.realtime_after.insert(name, target);
                 }
             }
+            (Point::Match, _) => match target.language {
+                Language::Native => drop(native.insert(name, target)),
+                Language::JavaScript => drop(javascript.insert(name, target)),
+                // Any module can be a handler, also one that is not whole: it says what it lacks.
+                Language::Lua => {}
+            },
             (Point::StorageIndex, _) => {
                 let definition = status[row].registration.definition.clone();
                 routes.indexes.push((name, definition.unwrap_or_default()));
@@ -564,6 +578,8 @@ fn resolve(
         }
     }
     routes.indexes.sort_by(|a, b| a.0.cmp(&b.0));
+    let lua = loaded.get(&Language::Lua).map(|loaded| loaded.pool.clone());
+    routes.matches = MatchHandlers::new(native, lua, javascript);
     (routes, status)
 }
 
@@ -601,9 +617,9 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
         | Point::PurchaseNotificationApple
         | Point::SubscriptionNotificationApple
         | Point::PurchaseNotificationGoogle
-        | Point::SubscriptionNotificationGoogle => (name.clone(), Standing::Answers),
-        Point::Match
-        | Point::MatchmakerMatched
+        | Point::SubscriptionNotificationGoogle
+        | Point::Match => (name.clone(), Standing::Answers),
+        Point::MatchmakerMatched
         | Point::MatchmakerOverride
         | Point::MatchmakerProcessor
         | Point::EventSessionStart

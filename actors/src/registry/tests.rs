@@ -111,7 +111,7 @@ async fn hooks_are_found_by_the_published_name() {
             "before hook ListFriends (lua.mod): Unserved",
             "before hook nosuchcall (lua.mod): Unknown",
             "realtime after hook MatchJoin (lua.mod): Unserved",
-            "match lobby (lua.mod): Unserved",
+            "match lobby (lua.mod): Answers",
         ]
     );
 }

@@ -7,6 +7,7 @@ pub mod events;
 pub mod host;
 pub mod javascript;
 pub mod lua;
+pub mod matches;
 mod memory;
 pub mod modules;
 pub mod native;

@@ -232,6 +232,17 @@ impl ScriptPool {
         Self(Arc::new(Owner(shared)))
     }
 
+    /// What interpreters of the same modules are made of that stand outside of pools.
+    pub(super) fn source(&self) -> Source {
+        let Shared { program, cx, tape, watchdog, .. } = &*self.0.0;
+        Source {
+            program: Arc::clone(program),
+            cx: Arc::clone(cx),
+            tape: Arc::clone(tape),
+            watchdog: watchdog.clone(),
+        }
+    }
+
     /// The modules' language.
     pub fn language(&self) -> Language {
         self.0.0.language
@@ -270,6 +281,15 @@ impl ScriptPool {
     pub fn watch(&self) -> PoolWatch {
         PoolWatch(Arc::downgrade(&self.0.0), self.language())
     }
+}
+
+/// What interpreters are made of.
+pub(super) struct Source {
+    pub(super) program: Arc<dyn Program>,
+    pub(super) cx: Arc<Cx>,
+    /// What host functions answered when the modules were first loaded.
+    pub(super) tape: Arc<Tape>,
+    pub(super) watchdog: Watchdog,
 }
 
 /// Sees what a pool does without keeping it alive.

@@ -6,6 +6,7 @@ use guildhall_core::{Error, Result};
 
 use super::{
     call::{Call, Output},
+    matches::{MatchScript, MatchStart},
     seat::Seat,
 };
 use crate::{host::Language, registry::Registration};
@@ -23,6 +24,16 @@ pub trait Program: Send + Sync + 'static {
     /// # Errors
     /// A module that failed: file, line, function and cause.
     fn start(&self, seat: Arc<Seat>) -> Result<Started, LoadError>;
+
+    /// Makes the interpreter of a match on the calling fiber, whose thread it never leaves: its own,
+    /// with what the handler needs of the modules. `None` where no handler has the name.
+    ///
+    /// # Errors
+    /// Why the handler does not load, in the words that the creator of the match gets.
+    fn start_match(&self, start: MatchStart) -> Result<Option<Box<dyn MatchScript>>> {
+        drop(start);
+        Ok(None)
+    }
 }
 
 /// An interpreter that has loaded its modules.

@@ -3,25 +3,33 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::{Future as _, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use futures_util::FutureExt;
-use guildhall_core::{Code, Error, Fault, Status};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use guildhall_core::{Code, Error, Fault, Status, config};
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 use super::{
     check::{self, Unanswered},
+    matches::{Current, current_fiber},
     watchdog::{now_ns, ns},
 };
 use crate::{
     cx::Cx,
     host::{Answer, HostFunction, Origin},
 };
+
+/// The work of a host function.
+type Work<'a> = LocalBoxFuture<'a, Result<Answer, Error>>;
 
 /// Stops what runs on an interpreter, from the watchdog's thread.
 pub type Stopper = Box<dyn Fn() + Send>;
@@ -211,6 +219,14 @@ impl Seat {
         self
     }
 
+    /// The same place on a match thread, under the limits of `config`. `tape` is played where modules
+    /// are loaded again.
+    pub(super) fn of_match(mut self, config: &config::Runtime, tape: Arc<Tape>) -> Self {
+        self.host_wait = Duration::from_millis(config.host_wait_ms);
+        self.tape = tape;
+        self
+    }
+
     /// The same place in a check of modules, if there is where to note what is not answered.
     pub(super) fn checking(mut self, check: Option<Unanswered>) -> Self {
         self.check = check;
@@ -297,38 +313,75 @@ impl Seat {
         arguments: &mut dyn erased_serde::Deserializer<'_>,
         origin: Origin<'_>,
     ) -> Result<Arc<Answer>, HostError> {
-        let mut work = {
-            // Work may make timers and tasks of the I/O runtime.
-            let _runtime = self.cx.io.enter();
-            let mut work = function
-                .begin(arguments, &self.cx, origin)
-                .map_err(|error| HostError::Arguments(error.to_string()))?;
-            match (work.as_mut().now_or_never(), &self.check) {
-                // What the module did wrong it is told; what is missing here it is not.
-                (Some(Err(error)), Some(check))
-                    if matches!(error.code(), Code::Internal | Code::Unavailable) =>
-                {
-                    return Ok(leave_out(check, function));
+        let mut work = function
+            .begin(arguments, &self.cx, origin)
+            .map_err(|error| HostError::Arguments(error.to_string()))?;
+        let answer = match current_fiber() {
+            Some(fiber) => self.on_fiber(&fiber, work),
+            None => {
+                // Work may make timers and tasks of the I/O runtime.
+                let runtime = self.cx.io.enter();
+                let polled = work.as_mut().now_or_never();
+                drop(runtime);
+                match (polled, &self.check) {
+                    // What the module did wrong it is told; what is missing here it is not.
+                    (Some(Err(error)), Some(check))
+                        if matches!(error.code(), Code::Internal | Code::Unavailable) =>
+                    {
+                        return Ok(leave_out(check, function));
+                    }
+                    (Some(answer), _) => answer,
+                    (None, Some(check)) => return Ok(leave_out(check, function)),
+                    (None, None) => self.on_thread(work),
                 }
-                (Some(answer), _) => return answer.map(Arc::new).map_err(HostError::Failed),
-                (None, Some(check)) => return Ok(leave_out(check, function)),
-                (None, None) => work,
             }
         };
+        answer.map(Arc::new).map_err(HostError::Failed)
+    }
+
+    /// Waits for `work`; so does this thread.
+    fn on_thread(&self, work: Work<'_>) -> Result<Answer, Error> {
         let _waiting = Waiting::begin(self);
         let limit = self.host_wait;
         self.cx
             .io
-            .block_on(async { tokio::time::timeout(limit, work.as_mut()).await })
+            .block_on(async { tokio::time::timeout(limit, work).await })
             .unwrap_or_else(|_| Err(WAITED_TOO_LONG.into()))
-            .map(Arc::new)
-            .map_err(HostError::Failed)
+    }
+
+    /// Waits for `work` while others have the thread.
+    fn on_fiber(&self, fiber: &Current, mut work: Work<'_>) -> Result<Answer, Error> {
+        let io = &self.cx.io;
+        let mut limit = None;
+        let work = poll_fn(|cx| {
+            if let Poll::Ready(answer) = work.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            // Most work has nothing to wait for: only here a timer is needed.
+            let limit = limit.get_or_insert_with(|| Box::pin(sleep(self.host_wait)));
+            limit.as_mut().poll(cx).map(|()| Err(WAITED_TOO_LONG.into()))
+        });
+        fiber.wait(io, pin!(work)).unwrap_or_else(|| Err(TIME_IS_UP.into()))
     }
 
     /// Whether the deadline of the function in progress has passed: an interpreter that is asked
     /// regularly (QuickJS) asks this.
     pub fn expired(&self) -> bool {
         self.expired.load(Ordering::Relaxed)
+    }
+
+    /// What runs is to end, as when its deadline passes: its time is counted elsewhere, or nobody
+    /// waits for it any more.
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    /// Calls the stopper: what runs is to look up and see whether it must stop.
+    pub(super) fn nudge(&self) {
+        if let Some(stop) = self.stopper.lock().as_ref() {
+            stop();
+        }
     }
 
     /// What the watchdog calls when the deadline passes, for an interpreter that must be told

@@ -1,8 +1,9 @@
-//! The watchdog: one thread that looks after all script pools.
+//! The watchdog: one thread that looks after all script pools and match threads.
 //!
-//! It notices deadlines, calls that wait behind a long one, and interpreters that are idle too
-//! long. While calls are made it looks a few times a second; while calls wait in a queue, every
-//! millisecond; when nothing runs it sleeps until it is called.
+//! It notices deadlines, calls that wait behind a long one, match handlers that others wait for, and
+//! interpreters that are idle too long. While calls are made it looks a few times a second; while
+//! match handlers run, once a slice; while calls wait in a queue, every millisecond; when nothing
+//! runs it sleeps until it is called.
 
 use std::{
     fmt, io,
@@ -38,6 +39,8 @@ pub(super) enum Pace {
     Asleep,
     /// Often enough for deadlines.
     Deadlines,
+    /// Often enough for the slices of match handlers.
+    Slices,
     /// Every [`TICK`].
     Queue,
 }
@@ -47,6 +50,8 @@ pub(super) enum Pace {
 pub(super) enum Look {
     /// After a [`TICK`].
     Soon,
+    /// After this time, since match handlers run.
+    Slice(Duration),
     /// After this time, since calls run.
     Within(Duration),
     /// After this time; if calls run before, it calls the watchdog.
@@ -61,6 +66,8 @@ impl Look {
         match (self, other) {
             (Self::Called, look) | (look, Self::Called) => look,
             (Self::Soon, _) | (_, Self::Soon) => Self::Soon,
+            (Self::Slice(a), Self::Slice(b) | Self::Within(b) | Self::Later(b))
+            | (Self::Within(a) | Self::Later(a), Self::Slice(b)) => Self::Slice(a.min(b)),
             (Self::Within(a), Self::Within(b) | Self::Later(b))
             | (Self::Later(a), Self::Within(b)) => Self::Within(a.min(b)),
             (Self::Later(a), Self::Later(b)) => Self::Later(a.min(b)),
@@ -153,6 +160,7 @@ impl Shared {
             let look = self.look();
             let (pace, rest) = match look {
                 Look::Soon => (Pace::Queue, Some(TICK)),
+                Look::Slice(rest) => (Pace::Slices, Some(rest)),
                 Look::Within(rest) => (Pace::Deadlines, Some(rest)),
                 Look::Later(rest) => (Pace::Asleep, Some(rest)),
                 Look::Called => (Pace::Asleep, None),

@@ -379,6 +379,10 @@ settings! {
 
     /// `match.*`.
     Match {
+        /// Threads on which matches and their handlers run; 0 = as many as processors.
+        threads: usize = 0;
+        /// Time after which a handler that runs long lets other matches have their turn (ms).
+        slice_ms: u64 = 4, min(1);
         /// Client messages that may wait for the next tick of a match.
         input_queue_size: usize = 128, min(1);
         /// Calls that may wait for a match.

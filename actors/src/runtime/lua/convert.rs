@@ -23,9 +23,23 @@ const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(t
 const COULD_NOT_RUN: &str = "Could not run runtime Before function.";
 const COULD_NOT_COMPLETE: &str = "Could not complete runtime Before function.";
 
-fn set_text(stack: &mut Stack<'_>, table: i32, name: &str, value: &str) {
+/// Adds a text to the table at `table`.
+pub(super) fn set_text(stack: &mut Stack<'_>, table: i32, name: &str, value: &str) {
     stack.push_bytes(value.as_bytes());
     stack.set_name(table, name.as_bytes());
+}
+
+/// Adds a table of texts.
+pub(super) fn push_texts<'a, T>(stack: &mut Stack<'_>, texts: T)
+where
+    T: IntoIterator<Item = (&'a String, &'a String), IntoIter: ExactSizeIterator>,
+{
+    let texts = texts.into_iter();
+    stack.push_table(0, texts.len());
+    let table = stack.top();
+    for (name, value) in texts {
+        set_text(stack, table, name, value);
+    }
 }
 
 /// Adds a table of lists of text; empty where there is none.
@@ -51,11 +65,7 @@ fn push_lists(stack: &mut Stack<'_>, lists: Option<&[(String, Vec<String>)]>) {
 pub(super) fn push_context(stack: &mut Stack<'_>, context: &Context, surroundings: &Surroundings) {
     stack.push_table(0, 16);
     let table = stack.top();
-    stack.push_table(0, surroundings.env.len());
-    let env = stack.top();
-    for (name, value) in &surroundings.env {
-        set_text(stack, env, name, value);
-    }
+    push_texts(stack, &surroundings.env);
     stack.set_name(table, b"env");
     set_text(stack, table, "execution_mode", context.mode.name());
     set_text(stack, table, "node", &surroundings.node);
@@ -71,11 +81,7 @@ pub(super) fn push_context(stack: &mut Stack<'_>, context: &Context, surrounding
         set_text(stack, table, "user_id", user.id.hyphenated().encode_lower(&mut id));
         set_text(stack, table, "username", &user.username);
         if !user.vars.is_empty() {
-            stack.push_table(0, user.vars.len());
-            let vars = stack.top();
-            for (name, value) in &user.vars {
-                set_text(stack, vars, name, value);
-            }
+            push_texts(stack, &user.vars);
             stack.set_name(table, b"vars");
         }
         #[allow(clippy::cast_precision_loss, reason = "seconds stay far below 2^53")]

@@ -24,7 +24,7 @@ use crate::{
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// What a module that is a match handler has.
-const MATCH_FUNCTIONS: [&str; 7] = [
+pub(super) const MATCH_FUNCTIONS: [&str; 7] = [
     "match_init",
     "match_join_attempt",
     "match_join",
@@ -183,7 +183,7 @@ fn search(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
     let length = i64::try_from(subject.len()).unwrap_or(i64::MAX);
     let start = if init < 0 { (length + init).max(0) } else { (init - 1).clamp(0, length) };
     let start = usize::try_from(start).unwrap_or(0);
-    let stopped = || machine.seat.expired();
+    let stopped = || machine.must_end();
     let found = pattern::search(&subject, &pattern, start, anchors, &stopped)
         .map_err(|problem| Raise::Text(problem.to_owned()))?;
     let Some((part, captures)) = found else {

@@ -12,7 +12,9 @@ use guildhall_core::{Code, Error, Fault, Status};
 use super::{
     convert,
     give::{Give, GiveEach},
-    library, nakama,
+    library,
+    matches::Side,
+    nakama,
     program::Shared,
     raw::{Ended, Kept, Kind, Place, Stack, Vm},
     take::{Arguments, Progress, Take, TakeError, text},
@@ -21,7 +23,8 @@ use crate::{
     host::{HostFunction, Language, Origin, Returns},
     registry::{FunctionId, Point, Registration},
     runtime::{
-        call::{Call, Context, Input, Output},
+        call::{Call, Context, ExecutionMode, Input, Output},
+        matches::{Pause, current_fiber},
         script::{Interpreter, Invoked, LoadError},
         seat::{HostError, Loading, Seat},
     },
@@ -84,6 +87,8 @@ pub(super) struct Machine {
     handler: Cell<Option<Kept>>,
     /// The functions that `run_once` has run.
     once: RefCell<HashSet<Place>>,
+    /// Set for an interpreter that is a match's.
+    pub(super) side: Option<Side>,
 }
 
 /// Notes the calls that led to an error and passes the error on.
@@ -112,6 +117,30 @@ const OUT_OF_STACK: Status = Status::new(Code::Internal, "Too many values for a 
 impl Machine {
     /// An interpreter with all modules of `shared` loaded.
     pub(super) fn start(shared: Arc<Shared>, seat: Arc<Seat>) -> Result<Box<Self>, LoadError> {
+        let machine = Self::new(shared, seat, None)?;
+        machine.load()?;
+        Ok(machine)
+    }
+
+    /// The interpreter of a match; no module is loaded yet.
+    pub(super) fn of_match(
+        shared: Arc<Shared>,
+        seat: Arc<Seat>,
+        side: Side,
+    ) -> Result<Box<Self>, LoadError> {
+        let machine = Self::new(shared, seat, Some(side))?;
+        machine
+            .context
+            .replace(Rc::new(Context { mode: ExecutionMode::Match, ..Context::default() }));
+        machine.open(&mut machine.vm.stack())?;
+        Ok(machine)
+    }
+
+    fn new(
+        shared: Arc<Shared>,
+        seat: Arc<Seat>,
+        side: Option<Side>,
+    ) -> Result<Box<Self>, LoadError> {
         let failed = |message: &str| LoadError {
             module: "lua".to_owned(),
             line: None,
@@ -132,17 +161,25 @@ impl Machine {
             handler: Cell::new(None),
             once: RefCell::default(),
             seat,
+            side,
         });
         let alarm = machine.vm.alarm();
         machine.seat.set_stopper(Some(Box::new(move || alarm.raise())));
-        machine.load()?;
         Ok(machine)
+    }
+
+    /// Shapes the globals. Answers the function to be called once all modules are evaluated.
+    fn open(&self, stack: &mut Stack<'_>) -> Result<Kept, LoadError> {
+        stack.push_native(self, &HANDLER);
+        self.handler.set(Some(stack.keep()));
+        let nakama = nakama::push_module(self, stack);
+        let finish = library::open(self, stack, nakama)?;
+        stack.cut(0);
+        Ok(finish)
     }
 
     fn load(&self) -> Result<(), LoadError> {
         let mut stack = self.vm.stack();
-        stack.push_native(self, &HANDLER);
-        self.handler.set(Some(stack.keep()));
         if let Some(known) = self.shared.first.get() {
             let mut functions = self.functions.borrow_mut();
             functions.extend(known.iter().map(|(_, name)| Registered {
@@ -151,8 +188,7 @@ impl Machine {
                 name: Rc::from(name.as_str()),
             }));
         }
-        let nakama = nakama::push_module(self, &mut stack);
-        let finish = library::open(self, &mut stack, nakama)?;
+        let finish = self.open(&mut stack)?;
         for source in &self.shared.sources {
             self.enter(&source.name, &source.path);
             library::evaluate(self, &mut stack, source)?;
@@ -170,8 +206,14 @@ impl Machine {
     }
 
     /// Names what runs from now on.
-    fn enter(&self, function: &str, module: &str) {
-        self.running.replace(Running { function: Rc::from(function), module: Rc::from(module) });
+    pub(super) fn enter(&self, function: &str, module: &str) {
+        self.enter_rc(function, &Rc::from(module));
+    }
+
+    /// Names what runs from now on, in a module whose name is shared.
+    pub(super) fn enter_rc(&self, function: &str, module: &Rc<str>) {
+        let function = Rc::from(function);
+        self.running.replace(Running { function, module: Rc::clone(module) });
     }
 
     /// What runs.
@@ -257,6 +299,11 @@ impl Machine {
         });
     }
 
+    /// Whether what runs is to come to its end. On a fiber others may have had their turn meanwhile.
+    pub(super) fn must_end(&self) -> bool {
+        self.seat.expired() || current_fiber().is_some_and(|it| it.pause_if_due() == Pause::End)
+    }
+
     /// Calls a host function for a script.
     pub(super) fn call_host(
         &self,
@@ -321,7 +368,8 @@ impl Machine {
         }
         self.trace.borrow_mut().clear();
         let ended = self.vm.call(stack, arguments, handler);
-        match self.vm.alarm().quit() {
+        // On a fiber an alarm does not mean that the time is up.
+        match self.vm.alarm().quit().filter(|_| self.seat.expired()) {
             Some(Some(place)) => {
                 let function = place.function.as_deref().unwrap_or("?");
                 let at = format!("{}:{}: in function {function}", place.file, place.line);
@@ -348,6 +396,14 @@ impl Machine {
             Ended::Raised => self.raised(stack, own_file),
         };
         Err(broken)
+    }
+
+    /// Calls a match's function below `arguments` arguments; afterwards the stack holds its results.
+    ///
+    /// # Errors
+    /// What was raised, with its place.
+    pub(super) fn invoke_match(&self, stack: &mut Stack<'_>, arguments: i32) -> Result<(), Error> {
+        self.invoke(stack, arguments, "").map_err(|broken| broken.error)
     }
 
     fn out_of_memory(&self) -> Broken {

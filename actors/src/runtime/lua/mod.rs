@@ -2,7 +2,7 @@
 //!
 //! [`LuaProgram`] holds the modules of a server and makes interpreters with them. Inside, `raw` is
 //! the one file that talks to LuaJIT; `machine` is an interpreter; `library` and `prelude.lua`
-//! shape its globals and `nakama` makes its `nk`; `give` and `take` turn Rust values into Lua's
+//! shape its globals and `nakama` makes its `nk`; `matches` makes it a match's own; `give` and `take` turn Rust values into Lua's
 //! and back; `json`, `pattern`, `number` and `clock` are what LuaJIT lacks or cannot stop.
 
 mod clock;
@@ -11,6 +11,7 @@ mod give;
 mod json;
 mod library;
 mod machine;
+mod matches;
 mod nakama;
 mod number;
 mod pattern;

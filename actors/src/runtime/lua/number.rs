@@ -42,6 +42,12 @@ pub(super) fn json(value: f64) -> Option<String> {
     })
 }
 
+/// `value` without its fraction, as far as 64 bits hold it; 0 where it is no number.
+#[allow(clippy::cast_possible_truncation, reason = "cut to what fits")]
+pub(super) fn cut(value: f64) -> i64 {
+    value as i64
+}
+
 /// `value` as an integer, if it is one that 64 bits hold.
 #[allow(clippy::cast_possible_truncation, reason = "checked by the comparison")]
 pub(super) fn whole(value: f64) -> Option<i64> {

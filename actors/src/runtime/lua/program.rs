@@ -6,11 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{machine::Machine, raw::Vm};
+use guildhall_core::Result;
+
+use super::{machine::Machine, matches, raw::Vm};
 use crate::{
     host::Language,
     registry::Point,
     runtime::{
+        matches::{MatchScript, MatchStart},
         modules::ModuleFile,
         script::{LoadError, Program, Started},
         seat::Seat,
@@ -54,6 +57,10 @@ impl Program for LuaProgram {
         let machine = Machine::start(Arc::clone(&self.0), seat)?;
         let registrations = machine.registrations();
         Ok(Started { interpreter: Box::new(machine), registrations })
+    }
+
+    fn start_match(&self, start: MatchStart) -> Result<Option<Box<dyn MatchScript>>> {
+        matches::start(Arc::clone(&self.0), start)
     }
 }
 

@@ -11,13 +11,11 @@
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     marker::PhantomData,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::{self, NonNull},
     slice,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use mlua::{
@@ -28,7 +26,10 @@ use mlua::{
 use parking_lot::Mutex;
 
 use super::machine::{Machine, Native, Raise};
-use crate::host::HostFunction;
+use crate::{
+    host::HostFunction,
+    runtime::matches::{Pause, current_fiber},
+};
 
 /// The longest string that is handed to LuaJIT, whose own limit is just below 2 GiB.
 const MAX_TEXT: usize = 0x7000_0000;
@@ -115,12 +116,7 @@ impl Vm {
         // SAFETY: the closure only takes note of the main state.
         unsafe { lua.exec_raw::<()>((), |main| state = main) }.ok()?;
         let state = NonNull::new(state)?;
-        let alarm = Arc::new(Alarm {
-            state,
-            raised: AtomicBool::new(false),
-            met: AtomicBool::new(false),
-            place: Mutex::new(None),
-        });
+        let alarm = Arc::new(Alarm { state, stage: Mutex::new(Stage::Quiet) });
         // SAFETY: the state is new and has no memory limit yet; the alarm is only read, by `stop`.
         unsafe {
             ffi::lua_pushlightuserdata(state.as_ptr(), alarm_key());
@@ -180,11 +176,18 @@ impl Vm {
 /// Stops the code that runs in a [`Vm`], from any thread.
 pub(super) struct Alarm {
     state: NonNull<lua_State>,
-    raised: AtomicBool,
-    /// Whether the hook has been called since the alarm was raised.
-    met: AtomicBool,
-    /// Where the hook met the code.
-    place: Mutex<Option<Place>>,
+    stage: Mutex<Stage>,
+}
+
+/// How far an alarm has come. Hooks are set under its lock only: LuaJIT changes its marks when a hook
+/// begins and ends, and one that another thread writes back too late would say for ever that the
+/// hook is at work.
+enum Stage {
+    Quiet,
+    /// The hook is set, and will be called.
+    Raised,
+    /// The hook has ended the code, here.
+    Met(Place),
 }
 
 // SAFETY: the pointer is only given to lua_sethook, which LuaJIT allows while the state runs. That
@@ -202,16 +205,21 @@ fn alarm_key() -> *mut c_void {
 }
 
 impl Alarm {
-    /// Makes every following instruction raise an error, until [`quit`](Self::quit).
+    /// Makes every following instruction raise an error, until [`quit`](Self::quit). On a fiber they
+    /// do so only when it is to end: else it lets others have their turn, and the alarm is over.
     ///
     /// May be called again while the code runs: the compiler, at work on the other thread, can
-    /// undo a hook that is set at the same moment. Once the hook was called nothing is done any
-    /// more, since then LuaJIT itself changes its marks: one that is written back too late by this
-    /// thread would say for ever that the hook is at work.
+    /// undo a hook that is set at the same moment.
     pub(super) fn raise(&self) {
-        if self.raised.swap(true, Ordering::AcqRel) && self.met.load(Ordering::Acquire) {
+        let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::Met(_)) {
             return;
         }
+        *stage = Stage::Raised;
+        self.hook();
+    }
+
+    fn hook(&self) {
         // SAFETY: see the impl of Send. Taking the hook away first makes LuaJIT rebuild its
         // dispatch table even where it believes that the hook is there.
         unsafe {
@@ -220,47 +228,92 @@ impl Alarm {
         }
     }
 
+    /// Takes the hook away. On the state's own thread.
+    fn rest(&self, stage: &mut Stage) -> Stage {
+        let before = mem::replace(stage, Stage::Quiet);
+        if !matches!(before, Stage::Quiet) {
+            // SAFETY: the calling thread is the state's own.
+            unsafe { ffi::lua_sethook(self.state.as_ptr(), None, 0, 0) };
+        }
+        before
+    }
+
     /// Ends the alarm: `None` if it was not raised, else where it met the code, unless it came too
     /// late or met a function of ours.
     pub(super) fn quit(&self) -> Option<Option<Place>> {
-        if !self.raised.swap(false, Ordering::AcqRel) {
-            return None;
+        match self.rest(&mut self.stage.lock()) {
+            Stage::Quiet => None,
+            Stage::Raised => Some(None),
+            Stage::Met(place) => Some(Some(place)),
         }
-        // SAFETY: the calling thread is the state's own.
-        unsafe { ffi::lua_sethook(self.state.as_ptr(), None, 0, 0) };
-        self.met.store(false, Ordering::Release);
-        Some(self.place.lock().take())
     }
 }
 
 unsafe extern "C-unwind" fn stop(state: *mut lua_State, debug: *mut lua_Debug) {
     // SAFETY: LuaJIT calls a hook with its state and a record of the running function.
     unsafe {
+        if pauses(state) {
+            return;
+        }
         note_place(state, debug);
         // The values of this function are gone: nothing is lost by leaving so.
         ffi::luaL_error(state, c"the function's running time is used up".as_ptr());
     }
 }
 
-/// SAFETY: `debug` is a record of an active function of `state`, and this is a hook of it.
-unsafe fn note_place(state: *mut lua_State, debug: *mut lua_Debug) {
+/// The alarm of `state`.
+///
+/// SAFETY: `state` is that of a `Vm`, and this is a hook of it.
+unsafe fn alarm_of<'a>(state: *mut lua_State) -> &'a Alarm {
     // SAFETY: a hook has room for 20 values. The registry knows the alarm since the state was
     // made, and the `Vm` holds it as long as the state.
-    let alarm = unsafe {
+    unsafe {
         ffi::lua_pushlightuserdata(state, alarm_key());
         ffi::lua_rawget_(state, ffi::LUA_REGISTRYINDEX);
         let alarm = ffi::lua_touserdata(state, -1).cast::<Alarm>();
         ffi::lua_settop(state, -2);
         &*alarm
-    };
-    if alarm.met.swap(true, Ordering::AcqRel) {
+    }
+}
+
+/// Whether the code goes on, on a fiber of which only the slice was used up: others have had their
+/// turn by now.
+///
+/// SAFETY: as [`alarm_of`].
+unsafe fn pauses(state: *mut lua_State) -> bool {
+    let Some(fiber) = current_fiber() else { return false };
+    // SAFETY: by the caller.
+    let alarm = unsafe { alarm_of(state) };
+    {
+        let mut stage = alarm.stage.lock();
+        if matches!(*stage, Stage::Met(_)) {
+            return false;
+        }
+        alarm.rest(&mut stage);
+    }
+    if fiber.pause_if_due() == Pause::GoOn {
+        return true;
+    }
+    let mut stage = alarm.stage.lock();
+    *stage = Stage::Raised;
+    alarm.hook();
+    false
+}
+
+/// SAFETY: `debug` is a record of an active function of `state`, and this is a hook of it.
+unsafe fn note_place(state: *mut lua_State, debug: *mut lua_Debug) {
+    // SAFETY: by the caller.
+    let alarm = unsafe { alarm_of(state) };
+    // Once the watchdog, if it is at it, has set the hook.
+    let mut stage = alarm.stage.lock();
+    if matches!(*stage, Stage::Met(_)) {
         return;
     }
     // SAFETY: by the caller.
     let here = unsafe { place(state, debug, c"Sln") };
     let mut stack = Stack { state, vm: PhantomData };
     let place = if here.file == PRELUDE { stack.module_caller(1) } else { None };
-    *alarm.place.lock() = Some(place.unwrap_or(here));
+    *stage = Stage::Met(place.unwrap_or(here));
 }
 
 /// SAFETY: `debug` fits `what` (an active function, or with ">" a function on top of the stack).
@@ -534,6 +587,26 @@ impl Stack<'_> {
         Kept(unsafe { ffi::luaL_ref(self.state, ffi::LUA_REGISTRYINDEX) })
     }
 
+    /// Takes the last value away and keeps it in the place of another one.
+    pub(super) fn replace_kept(&mut self, kept: Kept) {
+        assert!(self.top() > 0);
+        // SAFETY: there is a value, and the registry is a table; `luaL_ref` gave the place.
+        unsafe { ffi::lua_rawseti_(self.state, ffi::LUA_REGISTRYINDEX, kept.0) };
+    }
+
+    /// Takes the last value away, a table, and copies its elements into the table at `into`.
+    pub(super) fn copy_elements(&mut self, into: i32) {
+        let (from, into) = (self.table(-1), self.table(into));
+        self.push_nil();
+        while self.next(from) {
+            self.copy(-2);
+            self.insert(-2);
+            // Key, key, value: the copy goes into the other table, the key stays for the next step.
+            self.set_key(into);
+        }
+        self.pop(1);
+    }
+
     /// Adds a kept value.
     pub(super) fn push_kept(&mut self, kept: Kept) {
         // SAFETY: the registry is a table.
@@ -633,7 +706,7 @@ impl Stack<'_> {
 
 fn record() -> lua_Debug {
     // SAFETY: a C record of integers and pointers, all of which may be zero.
-    unsafe { std::mem::zeroed() }
+    unsafe { mem::zeroed() }
 }
 
 unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> c_int {
