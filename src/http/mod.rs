@@ -13,12 +13,12 @@ mod mount;
 mod path;
 mod query;
 mod rpc;
+mod serve;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ use actix_web::dev::Server;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
 };
-use actix_web::http::{KeepAlive, Method, StatusCode};
-use actix_web::web::{self, Bytes, Payload};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use guildhall_actors::cx::Cx;
 use guildhall_actors::endpoint::{Auth, Endpoint};
 use guildhall_actors::registry::Target;
@@ -37,9 +37,6 @@ use guildhall_actors::store::Store;
 use guildhall_actors::tables::each_endpoint;
 use guildhall_core::caller::{TraceId, User};
 use guildhall_core::{Caller, Error, Status};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use answer::{Answer, METHOD_NOT_ALLOWED, NOT_FOUND};
 use auth::Keys;
@@ -114,33 +111,7 @@ impl Edge {
     /// # Errors
     /// The certificate or its key cannot be used, or a listener cannot be taken over.
     pub fn serve(self, listeners: Vec<TcpListener>) -> io::Result<Server> {
-        let config = Arc::clone(&self.cx.config);
-        let socket = &config.socket;
-        let tls = match socket.ssl_certificate.as_str() {
-            "" => None,
-            certificate => Some(tls(certificate, &socket.ssl_private_key)?),
-        };
-        let edge = Arc::new(self);
-        let mut server = HttpServer::new(move || {
-            // Called once for each worker, on its thread.
-            let worker = Rc::new(Worker::start(Arc::clone(&edge)));
-            App::new().default_service(web::to(move |request: HttpRequest, payload: Payload| {
-                let worker = Rc::clone(&worker);
-                async move { worker.respond(request, payload).await }
-            }))
-        })
-        .keep_alive(KeepAlive::Timeout(Duration::from_millis(socket.idle_timeout_ms)))
-        .client_request_timeout(Duration::from_millis(socket.read_timeout_ms))
-        .tcp_nodelay(true)
-        .shutdown_timeout(config.shutdown_grace_sec)
-        .disable_signals();
-        for listener in listeners {
-            server = match &tls {
-                Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
-                None => server.listen(listener)?,
-            };
-        }
-        Ok(server.run())
+        serve::serve(self, listeners)
     }
 
     /// Who calls, but for the user.
@@ -187,24 +158,6 @@ fn header(pair: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = pair.split_once('=').ok_or_else(unusable)?;
     let name = name.parse().map_err(|_| unusable())?;
     Ok((name, HeaderValue::from_str(value).map_err(|_| unusable())?))
-}
-
-/// TLS by the certificate chain and the private key in these files.
-fn tls(certificate: &str, key: &str) -> io::Result<ServerConfig> {
-    let unusable =
-        |file: &str, error: &dyn fmt::Display| io::Error::other(format!("{file}: {error}"));
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| unusable(certificate, &error))?
-        .collect();
-    let chain = chain.map_err(|error| unusable(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(certificate, &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| unusable(certificate, &error))
 }
 
 impl Worker {
