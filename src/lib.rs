@@ -10,5 +10,4 @@ pub mod metrics;
 pub mod migrate;
 pub mod postgres;
 pub mod server;
-#[allow(dead_code, reason = "the transport comes with the next commit")]
-mod socket;
+pub mod socket;

@@ -8,7 +8,7 @@ use actix_web::{
     http::{Method, header::CONTENT_TYPE},
     web,
 };
-use guildhall_actors::cx::Cx;
+use guildhall_actors::{cx::Cx, metrics::Gauges};
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,7 +37,11 @@ pub fn serve(cx: Arc<Cx>, listeners: Vec<TcpListener>) -> io::Result<Server> {
 fn respond(cx: &Cx, request: &HttpRequest) -> HttpResponse {
     match *request.method() {
         Method::GET | Method::HEAD => {
-            let page = cx.metrics.page(cx.db.usage());
+            let page = cx.metrics.page(Gauges {
+                db: cx.db.usage(),
+                sessions: cx.sockets.count(),
+                presences: cx.tracker.count(),
+            });
             HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT)).body(page)
         }
         _ => HttpResponse::MethodNotAllowed().finish(),

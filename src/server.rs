@@ -1,6 +1,12 @@
 //! Starts the actors in order and stops them in reverse: the only place that knows all of them.
 
-use std::{error::Error, io, net::TcpListener, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    io,
+    net::TcpListener,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
@@ -23,7 +29,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{database, http::Edge, listen, metrics, migrate};
+use crate::{database, http::Edge, listen, metrics, migrate, socket::Connections};
 
 /// Why the server did not start, or did not stop as it should; one message for the operator.
 pub type Failure = Box<dyn Error>;
@@ -77,7 +83,8 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     presence_events::run(&cx);
     let leaderboards = Leaderboards::run(&cx).await?;
 
-    let edge = Edge::new(Arc::clone(&cx))?;
+    let connections = Connections::default();
+    let edge = Edge::new(Arc::clone(&cx), connections.clone())?;
     let server = edge.serve(listeners)?;
     let stop = server.handle();
     let running = actix::spawn(server);
@@ -109,6 +116,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     }
 
     info!("stopping");
+    connections.close_all(&cx, Duration::from_secs(cx.config.shutdown_grace_sec)).await;
     stop.stop(true).await;
     leaderboards.stop().await;
     drop(modules);

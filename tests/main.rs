@@ -18,5 +18,6 @@ mod runaway;
 mod runtimes;
 mod sessions;
 mod sign_in;
+mod sockets;
 mod stores;
 mod types;

@@ -10,6 +10,7 @@
 mod custom;
 mod latency;
 mod page;
+mod socket;
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ use std::{
 use guildhall_core::{Code, config::Config};
 use parking_lot::Mutex;
 
+pub use self::socket::SocketFigures;
 use self::{
     custom::Custom,
     latency::{Latency, Summary},
@@ -128,6 +130,9 @@ const DB_IN_USE_CONNS: Metric =
     ("db_in_use_conns", Kind::Gauge, "Connections to the database in use.");
 const DB_IDLE_CONNS: Metric =
     ("db_idle_conns", Kind::Gauge, "Connections to the database at rest.");
+
+const SESSIONS: Metric = ("sessions", Kind::Gauge, "Open sockets.");
+const PRESENCES: Metric = ("presences", Kind::Gauge, "Presences on streams, the hidden ones too.");
 
 /// The label that names this server, on all rows.
 const NODE_NAME: &str = "node_name";
@@ -259,12 +264,16 @@ impl Totals {
     }
 }
 
-/// The sums over all calls; realtime messages will add to the first four.
-const OVERALL_METRICS: [(Metric, Figure); 9] = [
+/// The sums over all calls and realtime messages.
+const OVERALL_METRICS: [(Metric, Figure); 4] = [
     (OVERALL_COUNT, Figure::Count),
     (OVERALL_RECV_BYTES, Figure::RecvBytes),
     (OVERALL_SENT_BYTES, Figure::SentBytes),
     (OVERALL_ERRORS, Figure::Errors),
+];
+
+/// The sums over all calls.
+const OVERALL_REQUEST_METRICS: [(Metric, Figure); 5] = [
     (OVERALL_REQUEST_COUNT, Figure::Count),
     (OVERALL_REQUEST_RECV_BYTES, Figure::RecvBytes),
     (OVERALL_REQUEST_SENT_BYTES, Figure::SentBytes),
@@ -310,6 +319,19 @@ pub struct Metrics {
     custom: Custom,
     /// Events dropped because the queue was full.
     pub dropped_events: Counter,
+    /// What happened on sockets.
+    pub socket: SocketFigures,
+}
+
+/// What there is at the moment, as others keep it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Connections to the database: open, at rest, and the most there may be.
+    pub db: (usize, usize, usize),
+    /// Open sockets.
+    pub sessions: usize,
+    /// Presences on streams.
+    pub presences: usize,
 }
 
 impl fmt::Debug for Metrics {
@@ -334,6 +356,7 @@ impl Metrics {
             pools: Mutex::default(),
             custom: Custom::new(&config.metrics.custom_prefix, config.metrics.custom_scope_limit),
             dropped_events: Counter::default(),
+            socket: SocketFigures::default(),
         }
     }
 
@@ -384,16 +407,18 @@ impl Metrics {
         self.custom.timer_record(name, tags, elapsed);
     }
 
-    /// The page in the text format of Prometheus, version 0.0.4. `db` counts the connections to the
-    /// database: open, at rest, and the most there may be.
-    pub fn page(&self, db: (usize, usize, usize)) -> String {
+    /// The page in the text format of Prometheus, version 0.0.4.
+    pub fn page(&self, now: Gauges) -> String {
         let mut page = Page::new(&self.prefix, self.common.clone());
         self.write_calls(&mut page);
         write_hooks(&mut page, BEFORE, &self.before.lock());
         write_hooks(&mut page, AFTER, &self.after.lock());
         self.write_pools(&mut page);
         page.one(DROPPED_EVENTS, Value::Whole(self.dropped_events.value()));
-        let (open, idle, max) = db;
+        self.socket.write(&mut page);
+        page.one(SESSIONS, Value::Whole(now.sessions as u64));
+        page.one(PRESENCES, Value::Whole(now.presences as u64));
+        let (open, idle, max) = now.db;
         page.one(DB_MAX_OPEN_CONNS, Value::Whole(max as u64));
         page.one(DB_TOTAL_OPEN_CONNS, Value::Whole(open as u64));
         page.one(DB_IN_USE_CONNS, Value::Whole(open.saturating_sub(idle) as u64));
@@ -429,6 +454,13 @@ impl Metrics {
             page.family(&format!("{RPC}{suffix}"), kind, help, rows);
         }
         for (metric, figure) in OVERALL_METRICS {
+            let mut value = overall.value(figure);
+            if let Value::Whole(whole) = &mut value {
+                *whole += self.socket.overall(figure);
+            }
+            page.one(metric, value);
+        }
+        for (metric, figure) in OVERALL_REQUEST_METRICS {
             page.one(metric, overall.value(figure));
         }
         write_by_code(page, &calls);
@@ -584,7 +616,7 @@ mod tests {
         get.record(Code::NotFound, Duration::from_millis(4), 1, 2);
         metrics.rpc(Transport::ApiRpc, "echo").record(Code::Ok, Duration::from_millis(1), 5, 5);
         metrics.rpc(Transport::SocketRpc, "echo").record(Code(77), Duration::ZERO, 0, 0);
-        let page = metrics.page((0, 0, 0));
+        let page = metrics.page(Gauges::default());
         for (row, expected) in [
             ("nakama_overall_count", "4"),
             ("nakama_overall_request_errors", "2"),
@@ -604,11 +636,44 @@ mod tests {
     }
 
     #[test]
+    fn messages_count_as_calls_but_not_as_requests() {
+        let metrics = metrics();
+        metrics.api("GetAccount").record(Code::Ok, Duration::ZERO, 10, 100);
+        metrics.socket.received(5);
+        metrics.socket.sent(7);
+        metrics.socket.failed();
+        metrics.socket.opened.add(1);
+        let page = metrics.page(Gauges { db: (3, 1, 4), sessions: 1, presences: 2 });
+        for (row, expected) in [
+            ("nakama_overall_count", "3"),
+            ("nakama_overall_recv_bytes", "15"),
+            ("nakama_overall_sent_bytes", "107"),
+            ("nakama_overall_errors", "1"),
+            ("nakama_overall_request_count", "1"),
+            ("nakama_overall_request_errors", "0"),
+            ("nakama_overall_message_count", "2"),
+            ("nakama_overall_message_recv_bytes", "5"),
+            ("nakama_overall_message_sent_bytes", "7"),
+            ("nakama_overall_message_errors", "1"),
+            ("nakama_socket_ws_opened", "1"),
+            ("nakama_socket_ws_closed", "0"),
+            ("nakama_sessions", "1"),
+            ("nakama_presences", "2"),
+            ("nakama_db_in_use_conns", "2"),
+        ] {
+            assert_eq!(value(&page, row).as_deref(), Some(expected), "{row}\n{page}");
+        }
+    }
+
+    #[test]
     fn what_was_never_called_is_not_shown() {
         let metrics = metrics();
         let _handle = metrics.api("GetAccount");
-        assert_eq!(value(&metrics.page((0, 0, 0)), "nakama_GetAccount_count"), None);
-        assert_eq!(value(&metrics.page((0, 0, 0)), "nakama_overall_count").as_deref(), Some("0"));
+        assert_eq!(value(&metrics.page(Gauges::default()), "nakama_GetAccount_count"), None);
+        assert_eq!(
+            value(&metrics.page(Gauges::default()), "nakama_overall_count").as_deref(),
+            Some("0")
+        );
     }
 
     #[test]
@@ -616,7 +681,7 @@ mod tests {
         let metrics = metrics();
         metrics.before("GetAccount").record(Code::Internal, Duration::from_millis(1), 0, 0);
         metrics.after("GetAccount").record(Code::Ok, Duration::from_millis(1), 0, 0);
-        let page = metrics.page((0, 0, 0));
+        let page = metrics.page(Gauges::default());
         assert_eq!(value(&page, "nakama_before_GetAccount_errors").as_deref(), Some("1"));
         assert_eq!(value(&page, "nakama_overall_before_errors").as_deref(), Some("1"));
         assert_eq!(value(&page, "nakama_overall_after_errors").as_deref(), Some("0"));
@@ -630,7 +695,7 @@ mod tests {
         metrics.before("GetAccount").record(Code::Ok, Duration::ZERO, 0, 0);
         metrics.rpc(Transport::ApiRpc, "a").record(Code::Ok, Duration::ZERO, 0, 0);
         metrics.custom_counter_add("x", &[], 1);
-        let page = metrics.page((0, 0, 0));
+        let page = metrics.page(Gauges::default());
         let mut names: Vec<_> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
         let all = names.len();
         names.sort_unstable();

@@ -242,7 +242,7 @@ pub struct Routes {
     after: HashMap<&'static str, Target>,
     realtime_before: HashMap<&'static str, Target>,
     realtime_after: HashMap<&'static str, Target>,
-    events: Vec<Target>,
+    events: HashMap<Point, Vec<Target>>,
     single: HashMap<Point, Target>,
     index_filters: HashMap<String, Target>,
     matches: MatchHandlers,
@@ -307,9 +307,10 @@ impl Routes {
         &self.indexes
     }
 
-    /// The functions that are given every event, in the order of their registration.
-    pub fn events(&self) -> &[Target] {
-        &self.events
+    /// The functions that are told of an event, in the order of their registration: of every custom
+    /// one ([`Point::Event`]), of the start or of the end of sessions.
+    pub fn events(&self, point: Point) -> &[Target] {
+        self.events.get(&point).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -523,8 +524,8 @@ fn resolve(
             if standing != Standing::Answers {
                 continue;
             }
-            if key.0 == Point::Event {
-                routes.events.push(target);
+            if let Point::Event | Point::EventSessionStart | Point::EventSessionEnd = key.0 {
+                routes.events.entry(key.0).or_default().push(target);
                 continue;
             }
             match answering.entry(key) {
@@ -609,6 +610,8 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
             None => (name.clone(), Standing::Unknown),
         },
         Point::Event
+        | Point::EventSessionStart
+        | Point::EventSessionEnd
         | Point::TournamentEnd
         | Point::TournamentReset
         | Point::LeaderboardReset
@@ -622,8 +625,6 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
         Point::MatchmakerMatched
         | Point::MatchmakerOverride
         | Point::MatchmakerProcessor
-        | Point::EventSessionStart
-        | Point::EventSessionEnd
         | Point::Shutdown => (name.clone(), Standing::Unserved),
     }
 }

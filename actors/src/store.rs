@@ -1,10 +1,10 @@
 //! `Store`: runs slices against the database. One lives on each HTTP worker's arbiter.
 
-use std::{any::Any, marker::PhantomData, panic::AssertUnwindSafe, sync::Arc};
+use std::{marker::PhantomData, panic::AssertUnwindSafe, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use futures_util::FutureExt;
-use guildhall_core::{Caller, Fault, Result};
+use guildhall_core::{Caller, Fault, Result, panic_text};
 
 use crate::{cx::Cx, database, endpoint::Endpoint};
 
@@ -64,15 +64,10 @@ impl<E: Endpoint> Handler<Call<E>> for Store {
             let mut caller = call.caller;
             // A panic fails this call alone; it must not end the actor, which has others in hand.
             let work = AssertUnwindSafe(E::handle(&cx, &mut caller, call.request)).catch_unwind();
-            let outcome = work.await.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+            let outcome = work.await.unwrap_or_else(|panic| {
+                Err(Fault::new(PANICKED, panic_text(&*panic).to_owned()).into())
+            });
             outcome.map(|response| (caller, response)).map_err(database::told)
         })
     }
-}
-
-/// The fault of a call whose work panicked.
-fn panicked(panic: &(dyn Any + Send)) -> Fault {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    Fault::new(PANICKED, text.unwrap_or_else(|| "panic without a text".to_owned()))
 }

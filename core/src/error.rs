@@ -3,7 +3,7 @@
 //! A `Status` is part of the API and sent as it stands. A `Fault` is logged once, at the edge,
 //! with its source; the client sees only its public sentence.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{any::Any, borrow::Cow, error::Error as StdError, fmt};
 
 /// A gRPC status code.
 ///
@@ -200,4 +200,11 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFault<T> for std::result::Re
     fn or_fault(self, message: &'static str) -> Result<T> {
         self.map_err(|source| Fault::new(message, source).into())
     }
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic without a text")
 }

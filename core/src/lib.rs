@@ -13,4 +13,4 @@ pub mod session;
 pub use caller::Caller;
 pub use config::Config;
 pub use cursor::Cursor;
-pub use error::{Code, Error, Fault, OrFault, Result, Status};
+pub use error::{Code, Error, Fault, OrFault, Result, Status, panic_text};

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Bytes;
 use guildhall_core::caller::TraceId;
 use guildhall_core::{Code, Error, Status};
@@ -13,7 +15,7 @@ use tracing::{debug, error};
 
 /// What a client gets, before the headers that all answers share.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The body, not yet compressed.
@@ -24,6 +26,7 @@ pub(super) struct Answer {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 impl Answer {
     /// A status line alone.
@@ -48,8 +51,14 @@ impl Answer {
         Self { status, headers, body: status.to_string().into(), closes: true }
     }
 
+    /// A sentence as the reference's library sends one: with a line break at its end.
+    pub(crate) fn plain(status: StatusCode, sentence: &'static str) -> Self {
+        let headers = vec![(CONTENT_TYPE, PLAIN), (X_CONTENT_TYPE_OPTIONS, NOSNIFF)];
+        Self { status, headers, body: Bytes::from_static(sentence.as_bytes()), closes: false }
+    }
+
     /// Adds a header; characters that a header cannot hold become spaces.
-    pub(super) fn header(&mut self, name: HeaderName, value: Cow<'_, str>) {
+    pub(crate) fn header(&mut self, name: HeaderName, value: Cow<'_, str>) {
         let fit = |value: &str| HeaderValue::from_bytes(value.as_bytes()).ok();
         let spaced = || fit(&value.replace(|c: char| c.is_ascii_control(), " "));
         if let Some(value) = fit(&value).or_else(spaced) {
@@ -78,12 +87,12 @@ impl Answer {
 #[cfg(test)]
 impl Answer {
     /// The status.
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The value of a header.
-    pub(super) fn value(&self, name: &HeaderName) -> Option<&str> {
+    pub(crate) fn value(&self, name: &HeaderName) -> Option<&str> {
         self.headers.iter().find(|header| header.0 == name)?.1.to_str().ok()
     }
 }

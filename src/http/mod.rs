@@ -11,7 +11,7 @@ mod body;
 mod cors;
 mod mount;
 mod path;
-mod query;
+pub(crate) mod query;
 mod rpc;
 mod serve;
 
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
-use actix_web::dev::Server;
+use actix_web::dev::{RequestHead, Server};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
 };
@@ -38,11 +38,15 @@ use guildhall_actors::tables::each_endpoint;
 use guildhall_core::caller::{TraceId, User};
 use guildhall_core::{Caller, Error, Status};
 
-use answer::{Answer, METHOD_NOT_ALLOWED, NOT_FOUND};
+pub(crate) use answer::Answer;
+use answer::{METHOD_NOT_ALLOWED, NOT_FOUND};
 use auth::Keys;
 use body::Encoding;
 use mount::{Incoming, Mounted, Mounts};
 use path::{Found, Table};
+
+use crate::socket::Connections;
+use crate::socket::handshake::{self, Accepted};
 
 /// Longest head of a request in bytes: the reference's 5120 and what its library adds.
 const MAX_HEAD_BYTES: usize = 5120 + 4096;
@@ -59,6 +63,7 @@ pub struct Edge {
     max_body_bytes: usize,
     read_timeout: Duration,
     response_headers: Vec<(HeaderName, HeaderValue)>,
+    connections: Connections,
 }
 
 impl fmt::Debug for Edge {
@@ -74,17 +79,18 @@ struct Worker {
 }
 
 impl Edge {
-    /// The edge of every endpoint, by the configuration `socket.*` and `runtime.http_key`.
+    /// The edge of every endpoint, by the configuration `socket.*` and `runtime.http_key`. Sockets
+    /// are among `connections`.
     ///
     /// # Errors
     /// What is wrong with `socket.response_headers`, or with the declaration of an endpoint.
-    pub fn new(cx: Arc<Cx>) -> Result<Self, String> {
+    pub fn new(cx: Arc<Cx>, connections: Connections) -> Result<Self, String> {
         let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
         each_endpoint(&mut mounts);
-        Self::over(mounts, cx)
+        Self::over(mounts, cx, connections)
     }
 
-    fn over(mounts: Mounts, cx: Arc<Cx>) -> Result<Self, String> {
+    fn over(mounts: Mounts, cx: Arc<Cx>, connections: Connections) -> Result<Self, String> {
         if !mounts.errors.is_empty() {
             return Err(mounts.errors.join("; "));
         }
@@ -101,6 +107,7 @@ impl Edge {
             max_body_bytes: socket.max_request_size_bytes,
             read_timeout: Duration::from_millis(socket.read_timeout_ms),
             response_headers: headers?,
+            connections,
             cx,
         })
     }
@@ -115,9 +122,8 @@ impl Edge {
     }
 
     /// Who calls, but for the user.
-    fn caller(&self, request: &HttpRequest) -> Caller {
-        let address =
-            auth::client_address(request.peer_addr(), request.headers(), self.proxy_count);
+    fn caller(&self, request: &RequestHead) -> Caller {
+        let address = auth::client_address(request.peer_addr, request.headers(), self.proxy_count);
         Caller {
             user: None,
             client_ip: address.map(|address| address.0),
@@ -132,6 +138,13 @@ impl Edge {
 
     fn rpc_user(&self, http_key: &[u8], request: &HttpRequest) -> Result<Option<User>, Status> {
         self.keys.check_rpc(http_key, request.headers(), |token| self.cx.sessions.session(token))
+    }
+
+    /// The socket that a request gets, or the answer of its refusal; for requests by GET.
+    fn socket(&self, request: &RequestHead) -> Result<Accepted, Answer> {
+        let query = request.uri.query().unwrap_or_default();
+        let session = |token: &str| self.cx.sessions.session(token);
+        handshake::examine(request.headers(), query, session)
     }
 
     /// The before and the after hook of `E`.
@@ -183,7 +196,7 @@ impl Worker {
     }
 
     async fn route(&self, request: &HttpRequest, payload: &mut Payload) -> HttpResponse {
-        if head_bytes(request) > MAX_HEAD_BYTES {
+        if head_bytes(request.head()) > MAX_HEAD_BYTES {
             return Answer::refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
         }
         let Ok(path) = query::unescape(request.path(), false) else {
@@ -197,6 +210,13 @@ impl Worker {
         }
         if &path[..] == b"/" && request.method() == Method::GET {
             return Answer::empty(StatusCode::OK).into_response();
+        }
+        if &path[..] == handshake::PATH.as_bytes() && request.method() == Method::GET {
+            return match self.edge.socket(request.head()) {
+                Err(answer) => answer.into_response(),
+                // What came this way does not lead out of HTTP, whatever the request says.
+                Ok(_) => handshake::bad_request().into_response(),
+            };
         }
         let answer = self.answer(request, payload, &path).await;
         finish(answer, request.headers())
@@ -237,8 +257,8 @@ fn refusal(status: &Status) -> Answer {
 }
 
 /// The size of the request line and the headers in bytes, about.
-fn head_bytes(request: &HttpRequest) -> usize {
-    let line = request.path().len() + request.query_string().len();
+fn head_bytes(request: &RequestHead) -> usize {
+    let line = request.uri.path_and_query().map_or(0, |line| line.as_str().len());
     request
         .headers()
         .iter()

@@ -69,7 +69,7 @@ impl<E: Endpoint> Mounted for Mount<E> {
         incoming: Incoming<'a>,
     ) -> LocalBoxFuture<'a, Answer> {
         async move {
-            let mut caller = worker.edge.caller(incoming.request);
+            let mut caller = worker.edge.caller(incoming.request.head());
             // The reference's gateway, in front of its API, knows no ports.
             caller.client_port = 0;
             let trace_id = caller.trace_id;

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Why something is not part of a query string.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     /// Two hexadecimal digits do not follow a `%`: the escape as it stands.
     Escape(String),
     /// Pairs are separated by `&`, not by semicolons.
@@ -22,10 +22,10 @@ impl fmt::Display for Malformed {
 }
 
 /// One `key=value`, unescaped. Not always UTF-8.
-pub(super) type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+pub(crate) type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// The pairs of `query` in their order; a malformed one in its place.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = Result<Pair<'_>, Malformed>> {
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Result<Pair<'_>, Malformed>> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         if pair.contains(';') {
             return Err(Malformed::Semicolon);
@@ -39,7 +39,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = Result<Pair<'_>, Malfor
 ///
 /// # Errors
 /// [`Malformed::Escape`].
-pub(super) fn unescape(text: &str, plus_is_space: bool) -> Result<Cow<'_, [u8]>, Malformed> {
+pub(crate) fn unescape(text: &str, plus_is_space: bool) -> Result<Cow<'_, [u8]>, Malformed> {
     let bytes = text.as_bytes();
     let escaped = |byte: &u8| *byte == b'%' || plus_is_space && *byte == b'+';
     let Some(first) = bytes.iter().position(escaped) else {

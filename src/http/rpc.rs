@@ -34,7 +34,7 @@ pub(super) async fn serve(
     id: &[u8],
 ) -> Answer {
     let (http_key, query_params) = query_of(request.query_string());
-    let mut caller = worker.edge.caller(request);
+    let mut caller = worker.edge.caller(request.head());
     caller.user = match worker.edge.rpc_user(http_key.as_bytes(), request) {
         Ok(user) => user,
         Err(status) => return answer::rpc_refusal(&status),

@@ -16,10 +16,11 @@ use actix_http::body::{BodySize, BoxBody};
 use actix_http::h1::{self, Message};
 use actix_http::header::CONTENT_LENGTH;
 use actix_http::{
-    ConnectionType, HttpMessage as _, HttpService, KeepAlive, Request, Response, StatusCode, body,
+    ConnectionType, HttpMessage as _, HttpService, KeepAlive, Method, Request, Response,
+    StatusCode, body,
 };
 use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
-use actix_web::dev::{AppConfig, Server, ServiceResponse};
+use actix_web::dev::{AppConfig, RequestHead, Server, ServiceResponse};
 use actix_web::web::{self, Payload};
 use actix_web::{App, HttpRequest};
 use rustls::ServerConfig;
@@ -29,8 +30,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_util::codec::Encoder as _;
 
-use super::answer::Answer;
-use super::{Edge, Worker};
+use super::{Answer, Edge, MAX_HEAD_BYTES, Worker, head_bytes, query};
+use crate::socket::handshake::{self, Accepted};
 
 /// How long a connection may take to end once both sides are done.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -128,6 +129,12 @@ async fn upgrade<Io: AsyncRead + AsyncWrite + Unpin + 'static>(
     request: Request,
     connection: Framed<Io, h1::Codec>,
 ) {
+    if let Some(accepted) = socket(&worker.edge, request.head()) {
+        let caller = worker.edge.caller(request.head());
+        drop(request);
+        accepted.begin(&worker.edge.cx, &worker.edge.connections, caller, connection);
+        return;
+    }
     let length = request.headers().get(CONTENT_LENGTH);
     let response = if length.is_some_and(|length| length != "0") {
         // Its body was not read, and it must not be taken for one without.
@@ -144,6 +151,14 @@ async fn upgrade<Io: AsyncRead + AsyncWrite + Unpin + 'static>(
         Ok(Err(error)) => tracing::debug!(%error, "answer not sent"),
         Err(_) => tracing::debug!("answer not taken in time"),
     }
+}
+
+/// The socket that a request gets, where it asks for one and may have it.
+fn socket(edge: &Edge, request: &RequestHead) -> Option<Accepted> {
+    let path = query::unescape(request.uri.path(), false).ok()?;
+    let asks = request.method == Method::GET && &path[..] == handshake::PATH.as_bytes();
+    let may = asks && head_bytes(request) <= MAX_HEAD_BYTES;
+    if may { edge.socket(request).ok() } else { None }
 }
 
 /// Sends the last response of a connection, and ends it.
@@ -165,7 +180,7 @@ async fn last<Io: AsyncWrite + Unpin>(
 }
 
 /// TLS by the certificate chain and the private key in these files.
-fn tls(certificate: &str, key: &str) -> io::Result<ServerConfig> {
+pub(super) fn tls(certificate: &str, key: &str) -> io::Result<ServerConfig> {
     let unusable =
         |file: &str, error: &dyn fmt::Display| io::Error::other(format!("{file}: {error}"));
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)

@@ -80,7 +80,7 @@ fn worker() -> Worker {
     mounts.visit::<Product>();
     mounts.visit::<SignIn>();
     mounts.visit::<Group>();
-    Worker::start(Arc::new(Edge::over(mounts, cx).unwrap()))
+    Worker::start(Arc::new(Edge::over(mounts, cx, Connections::default()).unwrap()))
 }
 
 async fn respond(request: TestRequest) -> HttpResponse {
@@ -297,7 +297,7 @@ async fn listening(
     let mut mounts = Mounts::new(Arc::clone(&cx.metrics));
     mounts.visit::<Open>();
     mounts.visit::<SignIn>();
-    let edge = Edge::over(mounts, cx).unwrap();
+    let edge = Edge::over(mounts, cx, Connections::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = edge.serve(vec![listener]).unwrap();
@@ -421,6 +421,6 @@ async fn a_configured_certificate_is_shown_to_clients() {
 
 #[test]
 fn a_certificate_that_cannot_be_used_is_named() {
-    let missing = tls("/nonexistent/c.pem", "/nonexistent/k.pem").unwrap_err().to_string();
+    let missing = serve::tls("/nonexistent/c.pem", "/nonexistent/k.pem").unwrap_err().to_string();
     assert!(missing.starts_with("/nonexistent/c.pem: "), "{missing}");
 }

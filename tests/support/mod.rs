@@ -1,6 +1,7 @@
 //! Boots the real server for one test, on free ports, with its own database and modules.
 
 pub mod providers;
+pub mod socket;
 
 use std::{
     fs::{self, File},

@@ -9,6 +9,7 @@ pub mod ping;
 pub mod presence_events;
 pub mod rpc;
 pub mod session;
+pub mod session_events;
 pub mod status;
 pub mod stream;
 pub mod tracker;

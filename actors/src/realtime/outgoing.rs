@@ -123,6 +123,12 @@ impl Outgoing {
         })
     }
 
+    /// Pending until the socket is to be closed; for a writer that is stuck and takes nothing.
+    pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Closing> {
+        self.writer.register(cx.waker());
+        self.queue.lock().closing.clone().map_or(Poll::Pending, Poll::Ready)
+    }
+
     /// Says whether the socket refuses to take more, so that the bound counts.
     pub fn set_stuck(&self, stuck: bool) {
         self.queue.lock().stuck = stuck;

@@ -137,10 +137,14 @@ async fn functions_without_a_name_indexes_and_their_filters_are_found() {
 
 #[tokio::test]
 async fn every_event_function_is_called() {
-    let events = [(Point::Event, ""), (Point::Event, "")];
-    let (routes, _) = resolved(vec![loaded(Language::Native, &events).await]).await;
-    let functions: Vec<_> = routes.events().iter().map(|target| target.function.0).collect();
-    assert_eq!(functions, [0, 1]);
+    let events = [(Point::Event, ""), (Point::EventSessionEnd, ""), (Point::Event, "")];
+    let (routes, rows) = resolved(vec![loaded(Language::Native, &events).await]).await;
+    let functions =
+        |point| -> Vec<_> { routes.events(point).iter().map(|target| target.function.0).collect() };
+    assert_eq!(functions(Point::Event), [0, 2]);
+    assert_eq!(functions(Point::EventSessionEnd), [1]);
+    assert!(functions(Point::EventSessionStart).is_empty());
+    assert!(rows.iter().all(|row| row.ends_with(": Answers")), "{rows:?}");
 }
 
 #[actix::test]

@@ -7,6 +7,7 @@ use crate::{
     cx::Cx,
     endpoint::Body,
     endpoints,
+    registry::Point,
     runtime::call::{Context, ExecutionMode},
 };
 
@@ -25,7 +26,7 @@ async fn event(cx: &Cx, caller: &mut Caller, event: api::Event) -> Result<Empty>
 /// Hands `event` to the modules' event functions, on behalf of `caller`, without waiting for them.
 pub fn send(cx: &Cx, caller: Caller, event: api::Event) {
     let context = Context { mode: ExecutionMode::Event, caller, ..Context::default() };
-    cx.events.send(context, &event);
+    cx.events.send(Point::Event, context, &event);
 }
 
 /// The host functions.

@@ -1,4 +1,5 @@
-//! The event queue: what clients and modules tell, on its way to the modules' event functions.
+//! The event queue: what clients and modules tell, and which sessions start and end, on its way to the
+//! modules' event functions.
 //!
 //! The queue is bounded. What comes while it is full is dropped and counted, so that telling never
 //! waits. Source: Nakama, `RuntimeEventQueue`.
@@ -14,17 +15,24 @@ use tokio::{
 };
 
 use super::call::{Call, Context, Input, Wire};
-use crate::{endpoint::Message as _, metrics::Metrics, registry::Published};
+use crate::{
+    endpoint::Message as _,
+    metrics::Metrics,
+    registry::{Point, Published},
+};
+
+/// An event, what its functions see, and for which point they are registered.
+type Told = (Point, Context, Wire);
 
 /// Takes events and gives them to every event function.
 #[derive(Debug)]
 pub struct Events {
-    queue: mpsc::Sender<(Context, Wire)>,
+    queue: mpsc::Sender<Told>,
     routes: Published,
     metrics: Arc<Metrics>,
 }
 
-type Queue = Arc<Mutex<mpsc::Receiver<(Context, Wire)>>>;
+type Queue = Arc<Mutex<mpsc::Receiver<Told>>>;
 
 impl Events {
     /// A queue whose workers run on `io`, and end with it.
@@ -42,14 +50,20 @@ impl Events {
         Self { queue, routes, metrics }
     }
 
-    /// Puts `event` into the queue, if any function takes events. `context` is what it sees.
-    pub fn send(&self, context: Context, event: &api::Event) {
-        if self.routes.load().events().is_empty() {
+    /// Whether any function is registered for this kind of events.
+    pub fn are_heard(&self, point: Point) -> bool {
+        !self.routes.load().events(point).is_empty()
+    }
+
+    /// Puts `event` into the queue, if any function is registered for `point`. `context` is what it
+    /// sees.
+    pub fn send(&self, point: Point, context: Context, event: &api::Event) {
+        if !self.are_heard(point) {
             return;
         }
         let Some(descriptor) = api::Event::descriptor() else { return };
         let event = Wire { descriptor, bytes: event.encode_to_vec() };
-        if self.queue.try_send((context, event)).is_err() {
+        if self.queue.try_send((point, context, event)).is_err() {
             self.metrics.dropped_events.add(1);
             // A flood of events must not become a flood of lines.
             let dropped = self.metrics.dropped_events.value();
@@ -63,8 +77,8 @@ impl Events {
 async fn work(events: Queue, routes: Published) {
     loop {
         let next = events.lock().await.recv().await;
-        let Some((context, event)) = next else { return };
-        let targets = routes.load().events().to_vec();
+        let Some((point, context, event)) = next else { return };
+        let targets = routes.load().events(point).to_vec();
         for target in targets {
             let call = Call {
                 function: target.function,
@@ -93,7 +107,7 @@ mod tests {
     use crate::{
         cx::Cx,
         host::Language,
-        registry::{FunctionId, Loaded, Point, Register, Registration, Registry},
+        registry::{FunctionId, Loaded, Register, Registration, Registry},
         runtime::{
             call::{ExecutionMode, Output},
             pool::{PoolSettings, ScriptPool},
@@ -163,7 +177,7 @@ mod tests {
         let context = || Context { mode: ExecutionMode::Event, ..Context::default() };
         // Nobody listens yet: nothing is kept, nothing is dropped.
         for _ in 0..5 {
-            cx.events.send(context(), &event("early"));
+            cx.events.send(Point::Event, context(), &event("early"));
         }
         assert_eq!(cx.metrics.dropped_events.value(), 0);
 
@@ -179,13 +193,13 @@ mod tests {
         let loaded = vec![Loaded { registrations, pool: pool.clone() }];
         registry.send(Register { loaded }).await.unwrap();
 
-        cx.events.send(context(), &event("a"));
+        cx.events.send(Point::Event, context(), &event("a"));
         while pool.stats().busy() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // The worker is with the first; two more fit.
         for name in ["b", "c", "d"] {
-            cx.events.send(context(), &event(name));
+            cx.events.send(Point::Event, context(), &event(name));
         }
         assert_eq!(cx.metrics.dropped_events.value(), 1);
         allowed.add_permits(6);

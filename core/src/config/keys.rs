@@ -120,7 +120,7 @@ settings! {
         /// Life of a refresh token (s).
         refresh_token_expiry_sec: u64 = 3600, min(1);
         /// One socket a user: a new one closes the others.
-        single_socket: bool = false, unserved;
+        single_socket: bool = false;
         /// One match a user; needs session.single_socket.
         single_match: bool = false, unserved;
         /// One party a user; needs session.single_socket.
@@ -140,13 +140,13 @@ settings! {
         /// Address families: tcp for both, tcp4 or tcp6.
         protocol: Protocol = Protocol::Tcp;
         /// Longest message of a WebSocket (bytes).
-        max_message_size_bytes: usize = 4096, min(1), unserved;
+        max_message_size_bytes: usize = 4096, min(1);
         /// Longest body of a request (bytes).
         max_request_size_bytes: usize = 262_144, min(1);
-        /// Read buffer of a WebSocket (bytes).
-        read_buffer_size_bytes: usize = 4096, min(1), unserved;
-        /// Write buffer of a WebSocket (bytes).
-        write_buffer_size_bytes: usize = 4096, min(1), unserved;
+        /// Most that is read of a WebSocket at once (bytes).
+        read_buffer_size_bytes: usize = 4096, min(1);
+        /// Most that is gathered into one write to a WebSocket (bytes); a longer message is one write.
+        write_buffer_size_bytes: usize = 4096, min(1);
         /// Longest time for reading a request (ms).
         read_timeout_ms: u64 = 10_000, min(1);
         /// Longest time for writing an answer (ms).
@@ -154,17 +154,17 @@ settings! {
         /// Time that an idle connection is kept (ms).
         idle_timeout_ms: u64 = 60_000, min(1);
         /// Longest time for writing to a WebSocket (ms).
-        write_wait_ms: u64 = 5000, unserved;
+        write_wait_ms: u64 = 5000, min(1);
         /// Time without a pong after which a WebSocket is closed (ms).
-        pong_wait_ms: u64 = 25_000, unserved;
+        pong_wait_ms: u64 = 25_000;
         /// Interval of pings (ms); less than socket.pong_wait_ms.
-        ping_period_ms: u64 = 15_000, unserved;
+        ping_period_ms: u64 = 15_000, min(1);
         /// Messages in a ping interval that put the ping off.
-        ping_backoff_threshold: usize = 20, unserved;
+        ping_backoff_threshold: usize = 20;
         /// Longest wait for a client to confirm the end of its WebSocket (ms).
-        close_ack_wait_ms: u64 = 2000, min(1), unserved;
+        close_ack_wait_ms: u64 = 2000, min(1);
         /// Messages that may wait for a slow client before its WebSocket is closed.
-        outgoing_queue_size: usize = 64, unserved;
+        outgoing_queue_size: usize = 64;
         /// Certificate file for TLS by the server itself; needs socket.ssl_private_key.
         ssl_certificate: String = "";
         /// Key file for TLS by the server itself; needs socket.ssl_certificate.
