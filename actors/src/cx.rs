@@ -55,7 +55,7 @@ pub struct Cx {
     /// The connected sockets.
     pub sockets: Sockets,
     /// Who is present on which stream.
-    pub tracker: Tracker,
+    pub tracker: Arc<Tracker>,
     /// The threads of authoritative matches.
     pub match_arbiters: MatchArbiters,
     /// Storage objects in memory, as modules asked for.
@@ -85,7 +85,7 @@ impl Cx {
         let metrics = Arc::new(Metrics::new(&config));
         let routes = Published::default();
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
-        let tracker = Tracker::new(config.tracker.event_queue_size);
+        let tracker = Arc::new(Tracker::new(config.tracker.event_queue_size));
         let match_arbiters = MatchArbiters::new(&config.r#match);
         let batches = Batches::new(&config.batch, &db, &io);
         let storage_index = StorageIndexes::new(

@@ -7,7 +7,7 @@ use crate::{
     endpoint::EndpointVisitor,
     envelope::{SocketMessageVisitor, WithSocketMessage},
     host::HostFunction,
-    realtime::{ping, rpc},
+    realtime::{channel, ping, rpc},
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
@@ -125,6 +125,11 @@ macro_rules! socket_table {
 }
 
 socket_table! {
+    channel::ChannelJoin,
+    channel::ChannelLeave,
+    channel::ChannelMessageRemove,
+    channel::ChannelMessageSend,
+    channel::ChannelMessageUpdate,
     ping::Ping,
     ping::Pong,
     rpc::Rpc,

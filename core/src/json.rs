@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, de::IgnoredAny};
 use serde_json::{
     Value,
     ser::{CompactFormatter, Formatter, Serializer},
@@ -23,6 +23,12 @@ pub fn to_text(value: &Value) -> serde_json::Result<String> {
     let mut text = Vec::with_capacity(128);
     InOrder(value).serialize(&mut Serializer::with_formatter(&mut text, Reference))?;
     String::from_utf8(text).map_err(serde::ser::Error::custom)
+}
+
+/// Whether `text` is an object. What PostgreSQL cannot hold in it is found by PostgreSQL.
+pub fn is_object(text: &str) -> bool {
+    let begin = text.trim_start_matches([' ', '\t', '\n', '\r']);
+    begin.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// A value whose objects are written in the order of their keys.
@@ -116,5 +122,25 @@ mod tests {
             json!([0.0, -0.0, i64::MIN, u64::MAX]),
             "[0,-0,-9223372036854775808,18446744073709551615]",
         );
+    }
+
+    #[test]
+    fn an_object_is_one_value_and_nothing_else() {
+        let deep = format!("{}{}", r#"{"a":"#.repeat(1000), "1") + &"}".repeat(1000);
+        for good in [
+            "{}",
+            " \n\t{\"a\": [1, null]}\r\n",
+            r#"{"a":1e999,"b":"\ud800"}"#,
+            r#"{"a": 1, "a": 2}"#,
+            &deep,
+        ] {
+            assert!(is_object(good), "{good}");
+        }
+        for bad in [
+            "", "   ", "[]", "1", "\"{}\"", "null", "text", "{", "{}{}", "{} {}", "{'a':1}",
+            "{a:1}", "\u{a0}{}",
+        ] {
+            assert!(!is_object(bad), "{bad}");
+        }
     }
 }

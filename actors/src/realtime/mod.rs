@@ -4,6 +4,7 @@
 //! who is present where: on a [`stream::Stream`], a place that messages are sent to. What is sent to
 //! many is encoded once for each format ([`outgoing::Encoded`]) and put into the sessions' queues.
 
+pub mod channel;
 pub mod outgoing;
 pub mod ping;
 pub mod presence_events;

@@ -80,21 +80,16 @@ fn event(change: &Change) -> Message {
     let place = || format!("{}.{}", stream.subject, stream.label);
     match stream.mode {
         mode::CHANNEL | mode::GROUP | mode::DM => {
-            let mut event = ChannelPresenceEvent {
+            let [room_name, group_id, user_id_one, user_id_two] = stream.channel_names();
+            Message::ChannelPresenceEvent(ChannelPresenceEvent {
                 channel_id: stream.channel_id(),
                 joins,
                 leaves,
-                ..ChannelPresenceEvent::default()
-            };
-            match stream.mode {
-                mode::CHANNEL => event.room_name = stream.label.to_string(),
-                mode::GROUP => event.group_id = stream.subject.to_string(),
-                _ => {
-                    event.user_id_one = stream.subject.to_string();
-                    event.user_id_two = stream.subcontext.to_string();
-                }
-            }
-            Message::ChannelPresenceEvent(event)
+                room_name,
+                group_id,
+                user_id_one,
+                user_id_two,
+            })
         }
         mode::MATCH_RELAYED | mode::MATCH_AUTHORITATIVE => {
             Message::MatchPresenceEvent(MatchPresenceEvent { match_id: place(), joins, leaves })

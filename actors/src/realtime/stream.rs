@@ -58,6 +58,20 @@ impl Stream {
         format!("{}.{subject}.{subcontext}.{}", self.mode, self.label)
     }
 
+    /// What the messages of a channel say of where it is: the room's name, the group, the first and
+    /// the second user. What its kind does not have is empty.
+    pub fn channel_names(&self) -> [String; 4] {
+        let mut names = <[String; 4]>::default();
+        let [room, group, one, two] = &mut names;
+        match self.mode {
+            mode::CHANNEL => *room = self.label.to_string(),
+            mode::GROUP => *group = self.subject.to_string(),
+            mode::DM => (*one, *two) = (self.subject.to_string(), self.subcontext.to_string()),
+            _ => {}
+        }
+        names
+    }
+
     /// As clients and modules see it: what is nil is left out.
     pub fn to_wire(&self) -> realtime::Stream {
         let shown = |id: Uuid| if id.is_nil() { String::new() } else { id.to_string() };

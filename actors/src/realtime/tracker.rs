@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -92,6 +92,7 @@ pub(super) struct Change {
 pub struct Tracker {
     streams: DashMap<Stream, Members>,
     count: AtomicUsize,
+    expulsions: AtomicU64,
     pub(super) follows: Follows,
     pub(super) changes: Mutex<VecDeque<Change>>,
     pub(super) changed: Notify,
@@ -107,6 +108,7 @@ impl Tracker {
         Self {
             streams: DashMap::new(),
             count: AtomicUsize::new(0),
+            expulsions: AtomicU64::new(0),
             follows: Follows::default(),
             changes: Mutex::default(),
             changed: Notify::new(),
@@ -214,6 +216,16 @@ impl Tracker {
         members.into_values().collect()
     }
 
+    /// How often somebody was put out of a channel for want of the right to be there. Who asks for
+    /// that right, becomes present and then finds another count than before has to ask again.
+    pub fn expulsions(&self) -> u64 {
+        self.expulsions.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn count_expulsion(&self) {
+        self.expulsions.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The first presences of a session.
     pub(super) fn begin(&self, session: &Arc<Session>, status: bool) {
         let user_id = session.user_id();
@@ -305,6 +317,19 @@ impl Tracker {
             let wanted = |p: &&Presence| if p.meta.hidden { hidden } else { shown };
             members.values().filter(wanted).cloned().collect()
         })
+    }
+
+    /// Shows all who are present on a stream to `look`, while the stream is locked: no change of it
+    /// that is not seen is told before `look` is done, which so must not wait for the stream.
+    pub fn view<T>(
+        &self,
+        stream: &Stream,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Presence>) -> T,
+    ) -> T {
+        match self.streams.get(stream) {
+            Some(members) => look(&mut members.values()),
+            None => look(&mut std::iter::empty()),
+        }
     }
 
     /// The streams of one of these modes, with how many are present on each.

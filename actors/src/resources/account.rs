@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     authenticate::{USERNAME_CHARACTERS, USERNAME_LENGTH, USERNAME_TAKEN},
+    channel_message::Channel,
     friend, group, rules,
     user::{self, UserInfo, user_columns},
 };
@@ -158,7 +159,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
     if user.is_nil() {
         return Err("cannot delete the system user").or_fault(DELETING);
     }
-    let cut = cx
+    let done = cx
         .db
         .transaction(async |sql| -> Result<_, DbError> {
             friend::forget(sql, user).await?;
@@ -166,17 +167,20 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
                 return Ok(None);
             }
             let records = sql.query(DELETE_RECORDS, &[&user]).await?;
-            group::members::leave_all(sql, user).await?;
+            let groups = group::members::leave_all(sql, user).await?;
             if recorded {
                 sql.execute(BURY, &[&user]).await?;
             }
             let cut = cx.sessions.cut(sql, vec![user]).await?;
-            Ok(Some((cut, records)))
+            Ok(Some((cut, records, groups)))
         })
         .await
         .or_fault(DELETING)?;
-    if let Some((cut, records)) = cut {
+    if let Some((cut, records, groups)) = done {
         cx.sessions.apply(cut);
+        for group in groups {
+            cx.empty_channel(&Channel::group(group));
+        }
         cx.boards.forget(&records).or_fault(DELETING)?;
     }
     cx.storage_index.forget(user).await;

@@ -45,6 +45,8 @@ use crate::{
 /// The batchers of the resources: small writes of concurrent calls, gathered.
 #[derive(Debug)]
 pub struct Batches {
+    /// Messages of channels.
+    pub channel_message: channel_message::Batches,
     /// Scores of leaderboards.
     pub leaderboard: leaderboard::Batches,
     /// Sign-ins by custom id and device id.
@@ -57,6 +59,7 @@ impl Batches {
     /// Batchers on `db`.
     pub fn new(config: &config::Batch, db: &Database, io: &Handle) -> Self {
         Self {
+            channel_message: channel_message::Batches::new(config, db, io),
             leaderboard: leaderboard::Batches::new(config, db, io),
             sign_in: identifier::Batches::new(config, db, io),
             storage: storage::Batches::new(config, db, io),

@@ -1,22 +1,29 @@
 //! Notifications: notices to a user, kept until they are deleted or shown only while it is online.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Cursor, OrFault, Result, Status};
 use guildhall_proto::{
-    Empty,
+    Empty, Timestamp,
     api::{DeleteNotificationsRequest, ListNotificationsRequest, Notification, NotificationList},
+    realtime::{Envelope, Notifications, envelope::Message},
 };
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
+    clock::now_s,
     cx::Cx,
-    database::{DbError, Params, Sql},
+    database::{Database, DbError, Params, Sql},
     endpoint::Body,
     endpoints,
+    realtime::{
+        stream::{Stream, mode},
+        tracker::Tracker,
+    },
     resources::whole_seconds,
 };
 
@@ -122,51 +129,125 @@ async fn delete_notifications(
     Ok(Empty {})
 }
 
-/// Sends notifications: those that are persistent are kept, all of them or none.
+/// Sends notifications: those that are persistent are kept, all of them or none; then all are shown
+/// to the sockets of their users, those of one user in one message.
 ///
 /// # Errors
 /// A fault of the database, such as for a user that does not exist.
 pub async fn send(cx: &Cx, drafts: Vec<Draft>) -> Result<()> {
-    // Delivery to sockets joins here, after what is kept is in the database.
-    let kept: Vec<_> = drafts.iter().filter(|draft| draft.persistent).collect();
+    let sent: Vec<_> = drafts.into_iter().map(|draft| (Uuid::new_v4(), draft)).collect();
+    keep(&cx.db, &sent).await?;
+    let mut by_user: IndexMap<Uuid, Vec<Notification>> = IndexMap::new();
+    for (id, draft) in sent {
+        let user = draft.user;
+        if cx.tracker.exists(&Stream::of(mode::NOTIFICATIONS, user)) {
+            by_user.entry(user).or_default().push(live(id, draft));
+        }
+    }
+    for (user, notifications) in by_user {
+        cx.tracker.send(&Stream::of(mode::NOTIFICATIONS, user), &envelope(notifications));
+    }
+    Ok(())
+}
+
+async fn keep(db: &Database, sent: &[(Uuid, Draft)]) -> Result<()> {
+    let kept: Vec<_> = sent.iter().filter(|(_, draft)| draft.persistent).collect();
     if kept.is_empty() {
         return Ok(());
     }
-    let ids: Vec<_> = kept.iter().map(|_| Uuid::new_v4()).collect();
-    let users: Vec<_> = kept.iter().map(|draft| draft.user).collect();
-    let subjects: Vec<_> = kept.iter().map(|draft| draft.subject.as_str()).collect();
-    let contents: Vec<_> = kept.iter().map(|draft| draft.content.as_str()).collect();
-    let codes: Vec<_> = kept.iter().map(|draft| draft.code).collect();
-    let senders: Vec<_> = kept.iter().map(|draft| draft.sender).collect();
-    let done = cx.db.execute(INSERT, &[&ids, &users, &subjects, &contents, &codes, &senders]).await;
+    let ids: Vec<_> = kept.iter().map(|(id, _)| *id).collect();
+    let users: Vec<_> = kept.iter().map(|(_, draft)| draft.user).collect();
+    let subjects: Vec<_> = kept.iter().map(|(_, draft)| draft.subject.as_str()).collect();
+    let contents: Vec<_> = kept.iter().map(|(_, draft)| draft.content.as_str()).collect();
+    let codes: Vec<_> = kept.iter().map(|(_, draft)| draft.code).collect();
+    let senders: Vec<_> = kept.iter().map(|(_, draft)| draft.sender).collect();
+    let done = db.execute(INSERT, &[&ids, &users, &subjects, &contents, &codes, &senders]).await;
     done.or_fault(SENDING).map(drop)
 }
 
-/// Sends one notification to everybody, from the system. One that is kept is written for all users
-/// in the background, page by page; a failure there is logged.
-pub fn send_to_all(cx: &Cx, subject: String, content: String, code: i32, persistent: bool) {
+/// A notification as sockets get it: with its content as it was written, and the nil id for the
+/// system, as in the reference.
+fn live(id: Uuid, draft: Draft) -> Notification {
+    Notification {
+        id: id.to_string(),
+        subject: draft.subject,
+        content: draft.content,
+        code: draft.code,
+        sender_id: draft.sender.to_string(),
+        create_time: Some(Timestamp::from_seconds(now_s())),
+        persistent: draft.persistent,
+    }
+}
+
+fn envelope(notifications: Vec<Notification>) -> Envelope {
+    let message = Some(Message::Notifications(Notifications { notifications }));
+    Envelope { cid: String::new(), message }
+}
+
+/// A notification to everybody, from the system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What it is about, in a few words.
+    pub subject: String,
+    /// JSON text of an object.
+    pub content: String,
+    /// What kind it is.
+    pub code: i32,
+}
+
+impl Notice {
+    fn to(&self, user: Uuid, persistent: bool) -> Draft {
+        let Self { subject, content, code } = self.clone();
+        Draft { user, subject, content, code, sender: Uuid::nil(), persistent }
+    }
+}
+
+/// Sends one notification to everybody: to the sockets there are now or, where it is kept, to all
+/// users in the background, page by page; a failure there is logged.
+pub fn send_to_all(cx: &Cx, notice: Notice, persistent: bool) {
     if !persistent {
+        let notification = live(Uuid::new_v4(), notice.to(Uuid::nil(), false));
+        cx.sockets.send_to_all(&envelope(vec![notification]));
         return;
     }
-    let db = cx.db.clone();
+    let (db, tracker) = (cx.db.clone(), Arc::clone(&cx.tracker));
     cx.io.spawn(async move {
         let mut after = Uuid::nil();
         loop {
-            let params: Params<'_> = &[&after, &PAGE_OF_USERS, &subject, &content, &code];
-            let last = match db.one(INSERT_FOR_PAGE, params).await {
-                Ok(row) => row.try_get::<_, Option<Uuid>>("last").map_err(DbError::from),
-                Err(error) => Err(error),
-            };
-            match last {
+            match send_to_page(&db, &tracker, &notice, after).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => return,
                 Err(error) => {
+                    let subject = notice.subject;
                     tracing::error!(%error, subject, "could not send a notification to everybody");
                     return;
                 }
             }
         }
     });
+}
+
+/// Keeps a notification for the next users behind `after`, and shows it to their sockets. Gives the
+/// last user of the page; `None` behind the last page.
+async fn send_to_page(
+    db: &Database,
+    tracker: &Tracker,
+    notice: &Notice,
+    after: Uuid,
+) -> Result<Option<Uuid>, DbError> {
+    let Notice { subject, content, code } = notice;
+    let params: Params<'_> = &[&after, &PAGE_OF_USERS, subject, content, code];
+    let mut last = None;
+    for row in db.query(INSERT_FOR_PAGE, params).await? {
+        let user: Uuid = row.try_get("user_id")?;
+        let stream = Stream::of(mode::NOTIFICATIONS, user);
+        if tracker.exists(&stream) {
+            let notification = live(row.try_get("id")?, notice.to(user, true));
+            tracker.send(&stream, &envelope(vec![notification]));
+        }
+        last = last.max(Some(user));
+    }
+    Ok(last)
 }
 
 /// Up to `limit` notifications of `user` behind `after`, the oldest first.
@@ -267,19 +348,18 @@ const INSERT: &str = "
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], $6::uuid[])
            AS n (id, user_id, subject, content, code, sender_id)";
 
-/// $1 the user to begin behind, $2 users, $3 subject, $4 content, $5 code. Gives the last user that
-/// was written to, or null. The users are locked so that none goes while its row is written.
-/// Reads the primary key of users.
+/// $1 the user to begin behind, $2 users, $3 subject, $4 content, $5 code. Gives the users that were
+/// written to, in no order. They are locked so that none goes while its row is written. Reads the
+/// primary key of users.
 const INSERT_FOR_PAGE: &str = "
     WITH page AS MATERIALIZED (
         SELECT id FROM users WHERE id > $1 ORDER BY id LIMIT $2 FOR KEY SHARE
-    ), sent AS (
-        INSERT INTO notification (id, user_id, subject, content, code, sender_id)
-        SELECT gen_random_uuid(), id, $3::text, $4::text::jsonb, $5::int4,
-               '00000000-0000-0000-0000-000000000000'
-          FROM page
     )
-    SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last";
+    INSERT INTO notification (id, user_id, subject, content, code, sender_id)
+    SELECT gen_random_uuid(), id, $3::text, $4::text::jsonb, $5::int4,
+           '00000000-0000-0000-0000-000000000000'
+      FROM page
+    RETURNING id, user_id";
 
 /// $1 user, ($2, $3) the place to begin behind, $4 rows. Reads the primary key.
 const LIST: &str = "
@@ -488,7 +568,8 @@ pub mod nk {
             if self.code <= 0 {
                 return Err(CODE.into());
             }
-            send_to_all(cx, self.subject, content, self.code, self.persistent);
+            let notice = Notice { subject: self.subject, content, code: self.code };
+            send_to_all(cx, notice, self.persistent);
             Ok(())
         }
     }

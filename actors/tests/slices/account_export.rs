@@ -45,9 +45,9 @@ async fn rich(cx: &Cx, name: &str, friend: Uuid) -> Uuid {
         persistent: true,
     };
     notification::send(cx, vec![draft]).await.unwrap();
-    let room = Channel::Room("room".into());
+    let room = Channel::room("room");
     let message = Message::new(room, Kind::Chat, user, name.into(), r#"{"text": "hi"}"#.into());
-    channel_message::store(&cx.db, &message).await.unwrap();
+    channel_message::store_all(&cx.db, &[message]).await.unwrap();
     let group = Uuid::new_v4();
     sql(
         &cx.db,

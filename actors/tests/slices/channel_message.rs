@@ -53,7 +53,7 @@ fn cursors_lead_through_a_history_both_ways() {
     slices.run(async {
         let seed = rand::random();
         let mut random = StdRng::seed_from_u64(seed);
-        let channel = Channel::Room("room".into());
+        let channel = Channel::room("room");
         let mut messages: Vec<_> = (0..23).map(|n| said(&channel, &n.to_string())).collect();
         for message in &mut messages {
             // Some at the same instant: the id decides.
@@ -92,17 +92,17 @@ fn a_kept_cursor_gives_what_was_said_since() {
     let Some(slices) = Slices::start(|_| {}) else { return };
     let cx = &*slices.cx;
     slices.run(async {
-        let channel = Channel::Room("room".into());
+        let channel = Channel::room("room");
         let list =
             async |cursor: &str| page(cx, Uuid::nil(), &channel, 10, true, cursor).await.unwrap();
         assert_eq!(list("").await, ChannelMessageList::default());
-        channel_message::store(&cx.db, &said(&channel, "one")).await.unwrap();
+        channel_message::store_all(&cx.db, &[said(&channel, "one")]).await.unwrap();
         let first = list("").await;
         assert_eq!((first.next_cursor.as_str(), first.prev_cursor.as_str()), ("", ""));
         let none = list(&first.cacheable_cursor).await;
         assert!(none.messages.is_empty() && none.cacheable_cursor == first.cacheable_cursor);
         let two = said(&channel, "two");
-        channel_message::store(&cx.db, &two).await.unwrap();
+        channel_message::store_all(&cx.db, std::slice::from_ref(&two)).await.unwrap();
         let since = list(&none.cacheable_cursor).await;
         assert_eq!(ids(&since), [two.id.to_string()]);
         let message = &since.messages[0];
@@ -136,12 +136,12 @@ fn who_may_read_a_channel() {
         .await;
         let reads = async |user, channel: &Channel| page(cx, user, channel, 1, true, "").await;
         let refusal = |sentence: &str| (Code::InvalidArgument, sentence.to_owned());
-        assert!(reads(cid, &Channel::Room("room".into())).await.is_ok());
+        assert!(reads(cid, &Channel::room("room")).await.is_ok());
         let between = Channel::direct(ann, bob);
         assert!(reads(ann, &between).await.is_ok() && reads(bob, &between).await.is_ok());
         assert_eq!(refused(reads(cid, &between).await), refusal("Channel not found."));
-        assert!(reads(ann, &Channel::Group(group)).await.is_ok());
-        let no_member = reads(bob, &Channel::Group(group)).await;
+        assert!(reads(ann, &Channel::group(group)).await.is_ok());
+        let no_member = reads(bob, &Channel::group(group)).await;
         assert_eq!(refused(no_member), refusal("Group not found."));
 
         let built = async |user, target: String, kind| {
@@ -165,7 +165,7 @@ fn only_its_sender_changes_or_removes_a_message() {
     let cx = &*slices.cx;
     slices.run(async {
         let (ann, bob) = (new_user(cx, "ann").await, new_user(cx, "bob").await);
-        let room = Channel::Room("room".into());
+        let room = Channel::room("room");
         let first = Message { sender: ann, username: "ann".into(), ..said(&room, "first") };
         channel_message::send(cx, first.clone(), true).await.unwrap();
         let passing = Message { sender: ann, ..said(&room, "passing") };

@@ -3,6 +3,7 @@
 
 mod account_export;
 mod channel_message;
+mod chat;
 mod friend;
 mod group;
 mod leaderboard;
@@ -10,6 +11,7 @@ mod matches;
 mod multi_update;
 mod notification;
 mod postgres;
+mod sockets;
 mod storage;
 mod storage_index;
 mod wallet;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use guildhall_actors::{
     endpoint::Endpoint,
     resources::notification::{
-        self, Changes, DeleteNotifications, Draft, ListNotifications, Place,
+        self, Changes, DeleteNotifications, Draft, ListNotifications, Notice, Place,
     },
 };
 use guildhall_core::Code;
@@ -27,6 +27,10 @@ fn draft(user: Uuid, subject: &str) -> Draft {
         sender: Uuid::nil(),
         persistent: true,
     }
+}
+
+fn notice(subject: &str) -> Notice {
+    Notice { subject: subject.into(), content: "{}".into(), code: 1 }
 }
 
 #[test]
@@ -138,8 +142,8 @@ fn a_notification_to_all_reaches_every_user_once() {
         for name in ["ann", "bob", "cid"] {
             new_user(cx, name).await;
         }
-        notification::send_to_all(cx, "passing".into(), "{}".into(), 1, false);
-        notification::send_to_all(cx, "kept".into(), "{}".into(), 1, true);
+        notification::send_to_all(cx, notice("passing"), false);
+        notification::send_to_all(cx, notice("kept"), true);
         // It is written in the background; all pages are there once the last one is.
         while count(cx, "SELECT count(*) FROM notification").await == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

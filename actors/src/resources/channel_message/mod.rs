@@ -1,21 +1,35 @@
 //! Channel messages: what is said in rooms, in groups and between two users, and its history.
+//!
+//! A message goes into the history first, if it is to be kept, and then to those who are in the
+//! channel.
 
+mod channel;
 pub mod nk;
+mod store;
 
-use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use guildhall_core::{Caller, Code, Cursor, Error, OrFault, Result, Status};
-use guildhall_proto::api::{self, ChannelMessageList, ListChannelMessagesRequest};
+use guildhall_proto::{
+    api::{self, ChannelMessageList, ListChannelMessagesRequest},
+    realtime::{self, Envelope},
+};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use self::channel::MEMBER;
+pub use self::{
+    channel::{Channel, ChannelKind, build},
+    store::{Batches, store_all},
+};
 use crate::{
     cx::Cx,
     database::{DbError, Params, Sql},
     endpoint::Body,
     endpoints,
+    realtime::stream::Stream,
 };
 
 endpoints! {
@@ -36,143 +50,6 @@ pub const MESSAGE_NOT_FOUND: Status = Status::new(Code::NotFound, "channel messa
 
 const LISTING: &str = "Error listing messages from channel.";
 const STORING: &str = "error persisting channel message";
-
-/// The longest name of a room, in bytes.
-const MAX_ROOM_LENGTH: usize = 64;
-
-/// A channel, as its id names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Channel {
-    /// A room that anyone may enter, by its name.
-    Room(String),
-    /// The members of a group.
-    Group(Uuid),
-    /// Two users, the smaller id first.
-    Direct(Uuid, Uuid),
-}
-
-/// The kind of a channel, as clients number it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as those of `Channel`")]
-pub enum ChannelKind {
-    Room,
-    Direct,
-    Group,
-}
-
-/// Where messages of a channel stand in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream<'a> {
-    /// 2 room, 3 group, 4 direct.
-    pub mode: i16,
-    /// The group, or the first user.
-    pub subject: Uuid,
-    /// The second user.
-    pub descriptor: Uuid,
-    /// The name of the room.
-    pub label: &'a str,
-}
-
-impl Channel {
-    /// The channel that an id names; `None` where it is no id.
-    pub fn parse(id: &str) -> Option<Self> {
-        let mut parts = id.splitn(4, '.');
-        let parts = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        let uuid = |text: &str| match text {
-            "" => Some(Uuid::nil()),
-            text => Uuid::try_parse(text).ok(),
-        };
-        match parts {
-            ["2", "", "", name] if (1..=MAX_ROOM_LENGTH).contains(&name.len()) => {
-                Some(Self::Room(name.to_owned()))
-            }
-            ["3", group, "", ""] => Some(Self::Group(uuid(group)?)),
-            ["4", one, two, ""] => Some(Self::Direct(uuid(one)?, uuid(two)?)),
-            _ => None,
-        }
-    }
-
-    /// The channel between two users.
-    pub fn direct(one: Uuid, two: Uuid) -> Self {
-        Self::Direct(one.min(two), one.max(two))
-    }
-
-    /// Where its messages stand.
-    pub fn stream(&self) -> Stream<'_> {
-        let nil = Uuid::nil();
-        let (mode, subject, descriptor, label) = match self {
-            Self::Room(name) => (2, nil, nil, name.as_str()),
-            Self::Group(group) => (3, *group, nil, ""),
-            Self::Direct(one, two) => (4, *one, *two, ""),
-        };
-        Stream { mode, subject, descriptor, label }
-    }
-
-    fn of(row: &Row) -> Result<Option<Self>, DbError> {
-        let (one, two) = (row.try_get("stream_subject")?, row.try_get("stream_descriptor")?);
-        Ok(match row.try_get::<_, i16>("stream_mode")? {
-            2 => Some(Self::Room(row.try_get("stream_label")?)),
-            3 => Some(Self::Group(one)),
-            4 => Some(Self::Direct(one, two)),
-            _ => None,
-        })
-    }
-}
-
-/// The id of the channel.
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stream { mode, subject, descriptor, label } = self.stream();
-        let text = |id: Uuid| if id.is_nil() { String::new() } else { id.to_string() };
-        write!(f, "{mode}.{}.{}.{label}", text(subject), text(descriptor))
-    }
-}
-
-/// The channel of this kind that `user` reaches by `target`: the name of a room, the id of a user
-/// or of a group. The system user reaches every group and user.
-///
-/// # Errors
-/// `InvalidArgument` for a target that is none: malformed, a user that is not there or blocks this
-/// one, a group that this user is no member of.
-pub async fn build(cx: &Cx, user: Uuid, target: &str, kind: ChannelKind) -> Result<Channel> {
-    let refused = |problem: &str| -> Error {
-        Status::of(Code::InvalidArgument, format!("{problem}: Invalid channel target")).into()
-    };
-    if target.is_empty() {
-        return Err(Status::new(Code::InvalidArgument, "Invalid channel target").into());
-    }
-    match kind {
-        ChannelKind::Room if target.len() > MAX_ROOM_LENGTH => {
-            Err(refused("Channel name is required and must be 1-64 chars"))
-        }
-        ChannelKind::Room if target.bytes().any(|byte| byte.is_ascii_control()) => {
-            Err(refused("Channel name must not contain control chars"))
-        }
-        ChannelKind::Room => Ok(Channel::Room(target.to_owned())),
-        ChannelKind::Direct => {
-            let other = Uuid::try_parse(target).ok().filter(|other| !other.is_nil());
-            let other = other.ok_or_else(|| refused("Invalid user ID in direct message join"))?;
-            if !user.is_nil() {
-                let found = cx.db.opt(REACHABLE, &[&other, &user]).await;
-                found
-                    .or_fault("Failed to look up user ID")?
-                    .ok_or_else(|| refused("User ID not found"))?;
-            }
-            Ok(Channel::direct(user, other))
-        }
-        ChannelKind::Group => {
-            let group = Uuid::try_parse(target).ok();
-            let group = group.ok_or_else(|| refused("Invalid group ID in group channel join"))?;
-            if !user.is_nil() {
-                let found = cx.db.opt(MEMBER, &[&group, &user]).await;
-                found
-                    .or_fault("Failed to look up group membership")?
-                    .ok_or_else(|| refused("Group not found"))?;
-            }
-            Ok(Channel::Group(group))
-        }
-    }
-}
 
 /// What a message says beside its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,56 +103,42 @@ impl Message {
         let id = Uuid::new_v4();
         Self { id, channel, kind, sender, username, content, create_time: now, update_time: now }
     }
-}
 
-/// Puts a message into the history of its channel.
-///
-/// # Errors
-/// A fault of the database, such as for a sender that does not exist.
-pub async fn store(sql: &impl Sql, message: &Message) -> Result<()> {
-    store_all(sql, std::slice::from_ref(message)).await
-}
-
-/// Puts messages into the histories of their channels, all of them or none.
-///
-/// # Errors
-/// As [`store`].
-pub async fn store_all(sql: &impl Sql, messages: &[Message]) -> Result<()> {
-    if messages.is_empty() {
-        return Ok(());
+    /// As clients see it.
+    fn wire(&self, persistent: bool) -> api::ChannelMessage {
+        let stream = self.channel.stream();
+        let [room_name, group_id, user_id_one, user_id_two] = stream.channel_names();
+        api::ChannelMessage {
+            channel_id: stream.channel_id(),
+            message_id: self.id.to_string(),
+            code: Some(self.kind as i32),
+            sender_id: self.sender.to_string(),
+            username: self.username.clone(),
+            content: self.content.clone(),
+            create_time: Some(self.create_time.into()),
+            update_time: Some(self.update_time.into()),
+            persistent: Some(persistent),
+            room_name,
+            group_id,
+            user_id_one,
+            user_id_two,
+        }
     }
-    fn column<'a, T>(messages: &'a [Message], field: impl Fn(&'a Message) -> T) -> Vec<T> {
-        messages.iter().map(field).collect()
-    }
-    let done = sql
-        .execute(
-            INSERT,
-            &[
-                &column(messages, |it| it.id),
-                &column(messages, |it| it.kind as i16),
-                &column(messages, |it| it.sender),
-                &column(messages, |it| it.username.as_str()),
-                &column(messages, |it| it.channel.stream().mode),
-                &column(messages, |it| it.channel.stream().subject),
-                &column(messages, |it| it.channel.stream().descriptor),
-                &column(messages, |it| it.channel.stream().label),
-                &column(messages, |it| it.content.as_str()),
-                &column(messages, |it| it.create_time),
-            ],
-        )
-        .await;
-    done.or_fault(STORING).map(drop)
 }
 
 /// Says something in a channel, into its history or only to those who are there.
 ///
 /// # Errors
-/// As [`store`].
+/// A fault of the database, such as for a sender that does not exist.
 pub async fn send(cx: &Cx, message: Message, persist: bool) -> Result<Message> {
-    if persist {
-        store(&cx.db, &message).await?;
-    }
-    // Delivery to those who are in the channel joins here, also for `update` and `remove`.
+    let message = if persist {
+        let message = Arc::new(message);
+        cx.batches.channel_message.store(&cx.db, &message).await?;
+        Arc::unwrap_or_clone(message)
+    } else {
+        message
+    };
+    deliver(cx, &message, persist);
     Ok(message)
 }
 
@@ -291,6 +154,7 @@ pub async fn update(cx: &Cx, mut message: Message, persist: bool) -> Result<Mess
         let row = row.or_fault(STORING)?.ok_or(MESSAGE_NOT_FOUND)?;
         message.create_time = row.try_get("create_time").or_fault(STORING)?;
     }
+    deliver(cx, &message, persist);
     Ok(message)
 }
 
@@ -305,7 +169,17 @@ pub async fn remove(cx: &Cx, mut message: Message, persist: bool) -> Result<Mess
         message.create_time = row.try_get("create_time").or_fault(STORING)?;
         message.update_time = row.try_get("update_time").or_fault(STORING)?;
     }
+    deliver(cx, &message, persist);
     Ok(message)
+}
+
+/// Shows a message to those who are in its channel; `persistent` says whether the history has it.
+pub(super) fn deliver(cx: &Cx, message: &Message, persistent: bool) {
+    let stream = message.channel.stream();
+    if cx.tracker.exists(stream) {
+        let message = Some(realtime::envelope::Message::ChannelMessage(message.wire(persistent)));
+        cx.tracker.send(stream, &Envelope { cid: String::new(), message });
+    }
 }
 
 /// All messages of a sender, the oldest first.
@@ -344,15 +218,16 @@ async fn list_channel_messages(
         text => Some(Place::in_list(text, &channel, forward).ok_or(INVALID_CURSOR)?),
     };
     let reader = caller.user_id();
-    match channel {
-        Channel::Group(group) => {
-            let found = cx.db.opt(MEMBER, &[&group, &reader]).await.or_fault(LISTING)?;
+    let stream = channel.stream();
+    match channel.kind() {
+        ChannelKind::Group => {
+            let found = cx.db.opt(MEMBER, &[&stream.subject, &reader]).await.or_fault(LISTING)?;
             found.ok_or(GROUP_NOT_FOUND)?;
         }
-        Channel::Direct(one, two) if ![one, two].contains(&reader) => {
+        ChannelKind::Direct if ![stream.subject, stream.subcontext].contains(&reader) => {
             return Err(CHANNEL_NOT_FOUND.into());
         }
-        Channel::Room(_) | Channel::Direct(..) => {}
+        ChannelKind::Room | ChannelKind::Direct => {}
     }
     let Page { messages, next, previous, cacheable } =
         list(cx, &channel, limit, forward, from).await?;
@@ -426,10 +301,11 @@ pub async fn list(
         None => (DateTime::from_timestamp(253_402_300_799, 0), Uuid::max()),
     };
     let time = time.ok_or("a cursor beyond the end of time").or_fault(LISTING)?;
-    let Stream { mode, subject, descriptor, label } = channel.stream();
+    let Stream { mode, subject, subcontext, label } = channel.stream();
+    let (mode, label) = (i16::from(*mode), &**label);
     let statement = if oldest_first { LIST_FORWARD } else { LIST_BACKWARD };
     let more = limit + 1;
-    let params: Params<'_> = &[&mode, &subject, &descriptor, &label, &time, &id, &more];
+    let params: Params<'_> = &[&mode, subject, subcontext, &label, &time, &id, &more];
     let rows = cx.db.query(statement, params).await.or_fault(LISTING)?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX).min(rows.len());
 
@@ -472,7 +348,8 @@ pub async fn list(
 }
 
 fn read(row: &Row, channel: &Channel, channel_id: String) -> Result<api::ChannelMessage, DbError> {
-    let mut message = api::ChannelMessage {
+    let [room_name, group_id, user_id_one, user_id_two] = channel.stream().channel_names();
+    Ok(api::ChannelMessage {
         channel_id,
         message_id: row.try_get::<_, Uuid>("id")?.to_string(),
         code: Some(i32::from(row.try_get::<_, i16>("code")?)),
@@ -482,43 +359,12 @@ fn read(row: &Row, channel: &Channel, channel_id: String) -> Result<api::Channel
         create_time: Some(row.try_get::<_, DateTime<Utc>>("create_time")?.into()),
         update_time: Some(row.try_get::<_, DateTime<Utc>>("update_time")?.into()),
         persistent: Some(true),
-        ..api::ChannelMessage::default()
-    };
-    match channel {
-        Channel::Room(name) => message.room_name = name.clone(),
-        Channel::Group(group) => message.group_id = group.to_string(),
-        Channel::Direct(one, two) => {
-            message.user_id_one = one.to_string();
-            message.user_id_two = two.to_string();
-        }
-    }
-    Ok(message)
+        room_name,
+        group_id,
+        user_id_one,
+        user_id_two,
+    })
 }
-
-/// $1 user, $2 who asks. Gives a row if the user is there and does not block the other. Reads the
-/// primary key of users, and user_edge_source_id_destination_id_key.
-const REACHABLE: &str = "
-    SELECT 1 FROM users u
-     WHERE u.id = $1
-       AND NOT EXISTS (SELECT 1 FROM user_edge e
-                        WHERE e.source_id = $1 AND e.destination_id = $2 AND e.state = 3)";
-
-/// $1 group, $2 user. Gives a row for a member: superadmin, admin or plain. Reads
-/// group_edge_source_id_destination_id_key.
-const MEMBER: &str =
-    "SELECT 1 FROM group_edge WHERE source_id = $1 AND destination_id = $2 AND state <= 2";
-
-/// $1 ids, $2 codes, $3 senders, $4 usernames, $5 modes, $6 subjects, $7 descriptors, $8 labels,
-/// $9 contents, $10 times.
-const INSERT: &str = "
-    INSERT INTO message
-           (id, code, sender_id, username, stream_mode, stream_subject, stream_descriptor,
-            stream_label, content, create_time, update_time)
-    SELECT id, code, sender_id, username, mode, subject, descriptor, label, content::jsonb, time,
-           time
-      FROM unnest($1::uuid[], $2::int2[], $3::uuid[], $4::text[], $5::int2[], $6::uuid[],
-                  $7::uuid[], $8::text[], $9::text[], $10::timestamptz[])
-           AS m (id, code, sender_id, username, mode, subject, descriptor, label, content, time)";
 
 /// $1 message, $2 sender, $3 content, $4 username, $5 time. Reads message_sender_id_id_key.
 const UPDATE: &str = "
@@ -561,55 +407,14 @@ const LIST_BACKWARD: &str = "
 mod tests {
     use super::*;
 
-    const ANN: Uuid = Uuid::from_u128(0xa);
-    const BOB: Uuid = Uuid::from_u128(0xb);
-
-    #[test]
-    fn an_id_names_a_channel_and_a_channel_its_id() {
-        let (ann, bob) = (ANN.to_string(), BOB.to_string());
-        for (id, channel) in [
-            ("2...room".to_owned(), Channel::Room("room".into())),
-            ("2...a.b..c".to_owned(), Channel::Room("a.b..c".into())),
-            (format!("3.{ann}.."), Channel::Group(ANN)),
-            ("3...".to_owned(), Channel::Group(Uuid::nil())),
-            (format!("4.{ann}.{bob}."), Channel::direct(BOB, ANN)),
-            (format!("4..{bob}."), Channel::direct(BOB, Uuid::nil())),
-        ] {
-            assert_eq!(Channel::parse(&id), Some(channel.clone()), "{id}");
-            assert_eq!(channel.to_string(), id);
-        }
-    }
-
-    #[test]
-    fn other_texts_name_no_channel() {
-        let ann = ANN.to_string();
-        let long = format!("2...{}", "x".repeat(65));
-        for id in [
-            "",
-            "2",
-            "2..",
-            "2...",
-            "1...room",
-            "2.x..room",
-            "2..x.room",
-            "3.x..",
-            "4.x.y.",
-            &long,
-            &format!("3.{ann}..label"),
-            &format!("3.{ann}.{ann}."),
-            &format!("4.{ann}.{ann}.label"),
-        ] {
-            assert_eq!(Channel::parse(id), None, "{id}");
-        }
-    }
-
     #[test]
     fn a_cursor_is_of_one_channel_and_direction() {
-        let room = Channel::Room("room".into());
-        let place = Place { channel: room.clone(), forward: true, next: true, time_us: 1, id: ANN };
+        let room = Channel::room("room");
+        let place =
+            Place { channel: room.clone(), forward: true, next: true, time_us: 1, id: Uuid::nil() };
         let text = place.encode();
         assert_eq!(Place::in_list(&text, &room, true), Some(place));
         assert_eq!(Place::in_list(&text, &room, false), None);
-        assert_eq!(Place::in_list(&text, &Channel::Room("other".into()), true), None);
+        assert_eq!(Place::in_list(&text, &Channel::room("other"), true), None);
     }
 }

@@ -118,12 +118,7 @@ impl HostFn for ChannelIdBuild {
     type Output = String;
     async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<String> {
         let sender = sender(origin, self.sender_id.as_deref())?;
-        let kind = match self.channel_type {
-            1 => ChannelKind::Room,
-            2 => ChannelKind::Direct,
-            3 => ChannelKind::Group,
-            _ => return Err(KIND.into()),
-        };
+        let kind = ChannelKind::from_number(self.channel_type).ok_or(KIND)?;
         let channel = build(cx, sender, &self.target, kind).await;
         let channel = channel.map_err(|error| match error {
             Error::Status(status) => status.into(),

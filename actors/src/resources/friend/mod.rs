@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 pub use self::import::{ImportFacebookFriends, ImportSteamFriends, Provider, import};
 use super::{
+    channel_message::Channel,
     notification::{self, Draft},
     user::{self, user_columns},
 };
@@ -266,21 +267,23 @@ pub async fn delete(cx: &Cx, user: Uuid, username: &str, friends: &[Uuid]) -> Re
 }
 
 /// Makes `user` block each of `friends`, whatever was between them; a block by the other side stays.
-/// Users that do not exist are left out. Nobody is told.
+/// Users that do not exist are left out. Nobody is told; the direct channel of the two is emptied.
 ///
 /// # Errors
 /// A fault where `user` does not exist, or of the database.
 pub async fn block(cx: &Cx, user: Uuid, friends: &[Uuid]) -> Result<()> {
     let friends = distinct(friends);
-    // Closing the direct channel of the two joins here, once there are sockets.
     cx.db
         .transaction(async |sql| {
             lock(sql, user, &friends).await?;
             sql.execute(BLOCK, &[&user, &friends]).await
         })
         .await
-        .or_fault(BLOCKING)
-        .map(drop)
+        .or_fault(BLOCKING)?;
+    for friend in friends {
+        cx.empty_channel(&Channel::direct(user, friend));
+    }
+    Ok(())
 }
 
 /// Up to `limit` edges of `user` behind `after`, of one state or of all, by state and age.

@@ -196,7 +196,7 @@ pub async fn change(
     let users: Vec<Uuid> = users.iter().copied().filter(|user| Some(*user) != caller).collect();
     let mut concerned = users.clone();
     concerned.extend(caller);
-    let notifications = cx
+    let told = cx
         .db
         .transaction(async |sql| {
             let names = hold(sql, &users).await?;
@@ -212,28 +212,33 @@ pub async fn change(
             let Some(locked) = locked else {
                 // Nobody can be put out of no group.
                 let fine = verb == Verb::Ban;
-                return if fine { Ok(Vec::new()) } else { Err(Refusal::NotFound.into()) };
+                return if fine { Ok(Told::default()) } else { Err(Refusal::NotFound.into()) };
             };
             let plan = Plan::new(verb, mine, &users, &names, &states, locked.seats)?;
             plan.carry_out(sql, group).await?;
-            let told = plan.told.iter().filter_map(|user| Some((user, names.get(user)?.as_str())));
-            tell(sql, group, verb.message(), told).await?;
-            if verb != Verb::Add {
-                return Ok(Vec::new());
+            let of = plan.told.iter().filter_map(|user| Some((*user, names.get(user)?.as_str())));
+            let mut told =
+                Told { messages: record(sql, group, verb.message(), of).await?, ..Told::default() };
+            match verb {
+                Verb::Add => {
+                    let content = serde_json::json!({ "group_id": group, "name": locked.name });
+                    let notify = |user: &Uuid| notification::Draft {
+                        user: *user,
+                        subject: format!("You've been added to group {}", locked.name),
+                        content: content.to_string(),
+                        code: ADDED_TO_GROUP,
+                        sender: caller.unwrap_or_default(),
+                        persistent: true,
+                    };
+                    told.notifications = plan.told.iter().map(notify).collect();
+                }
+                Verb::Ban | Verb::Kick => told.out = plan.told,
+                Verb::Promote | Verb::Demote => {}
             }
-            let content = serde_json::json!({ "group_id": group, "name": locked.name });
-            let notify = |user: &Uuid| notification::Draft {
-                user: *user,
-                subject: format!("You've been added to group {}", locked.name),
-                content: content.to_string(),
-                code: ADDED_TO_GROUP,
-                sender: caller.unwrap_or_default(),
-                persistent: true,
-            };
-            Ok::<_, Failed>(plan.told.iter().map(notify).collect())
+            Ok::<_, Failed>(told)
         })
         .await?;
-    notify(cx, notifications).await;
+    told.deliver(cx, group).await;
     Ok(())
 }
 
@@ -243,7 +248,7 @@ pub async fn change(
 /// # Errors
 /// A refusal where there is no such group or user, or no seat.
 pub async fn join(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<(), Failed> {
-    let notifications = cx
+    let told = cx
         .db
         .transaction(async |sql| {
             let known = !hold(sql, &[user]).await?.is_empty();
@@ -255,13 +260,13 @@ pub async fn join(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<()
                 return Err(Refusal::UserNotFound.into());
             }
             if states(sql, group, &[user]).await?.contains_key(&user) {
-                return Ok(Vec::new());
+                return Ok(Told::default());
             }
             if locked.open {
                 enter(sql, group, &[(user, State::Member)]).await?;
                 grow(sql, group, 1).await?;
-                tell(sql, group, Kind::GroupJoin, [(&user, username)]).await?;
-                return Ok(Vec::new());
+                let messages = record(sql, group, Kind::GroupJoin, [(user, username)]).await?;
+                return Ok(Told { messages, ..Told::default() });
             }
             enter(sql, group, &[(user, State::JoinRequest)]).await?;
             let content = serde_json::json!({ "group_id": group, "username": username });
@@ -276,10 +281,10 @@ pub async fn join(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<()
                     persistent: true,
                 });
             }
-            Ok::<_, Failed>(notifications)
+            Ok::<_, Failed>(Told { notifications, ..Told::default() })
         })
         .await?;
-    notify(cx, notifications).await;
+    told.deliver(cx, group).await;
     Ok(())
 }
 
@@ -289,14 +294,15 @@ pub async fn join(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<()
 /// # Errors
 /// A refusal for the only superadmin while there are other members.
 pub async fn leave(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<(), Failed> {
-    cx.db
+    let left = cx
+        .db
         .transaction(async |sql| {
             let known = !hold(sql, &[user]).await?.is_empty();
             if lock(sql, group).await?.is_none() {
-                return Ok(());
+                return Ok(Left::Nothing);
             }
             let state = match states(sql, group, &[user]).await?.get(&user) {
-                None | Some(State::Banned) => return Ok(()),
+                None | Some(State::Banned) => return Ok(Left::Nothing),
                 Some(state) => *state,
             };
             if state == State::Superadmin {
@@ -306,28 +312,49 @@ pub async fn leave(cx: &Cx, group: Uuid, user: Uuid, username: &str) -> Result<(
                     (true, _) => {}
                     (false, true) => return Err(Refusal::LastSuperadmin.into()),
                     (false, false) => {
-                        return Ok(sql.execute(DELETE, &[&group]).await.map(drop)?);
+                        sql.execute(DELETE, &[&group]).await?;
+                        return Ok(Left::Deleted);
                     }
                 }
             }
             sql.execute(LEAVE, &[&group, &vec![user]]).await?;
             grow(sql, group, -i32::from(state.belongs())).await?;
-            Ok(tell(sql, group, Kind::GroupLeave, known.then_some((&user, username))).await?)
+            let of = known.then_some((user, username));
+            let messages = record(sql, group, Kind::GroupLeave, of).await?;
+            Ok::<_, Failed>(Left::Members(Told { messages, out: vec![user], ..Told::default() }))
         })
-        .await
+        .await?;
+    match left {
+        Left::Nothing => {}
+        Left::Members(told) => told.deliver(cx, group).await,
+        Left::Deleted => cx.empty_channel(&Channel::group(group)),
+    }
+    Ok(())
+}
+
+/// What became of a wish to leave a group.
+enum Left {
+    /// There was nothing to leave.
+    Nothing,
+    /// There are others.
+    Members(Told),
+    /// It was the last one.
+    Deleted,
 }
 
 /// Takes a user who is being deleted out of all groups; one of which nobody else is superadmin
-/// goes. The caller has deleted or locked the user's row, so that no group comes in between.
+/// goes. Gives those that are gone, whose channels are to be emptied after the commit. The caller has
+/// deleted or locked the user's row, so that no group comes in between.
 ///
 /// # Errors
 /// A fault of the database.
-pub async fn leave_all(sql: &impl Sql, user: Uuid) -> Result<(), DbError> {
+pub async fn leave_all(sql: &impl Sql, user: Uuid) -> Result<Vec<Uuid>, DbError> {
     // First, since it takes long, and nobody waits for the groups yet.
     sql.execute(FORGET_BANS, &[&user]).await?;
     sql.query(LOCK_ALL, &[&user]).await?;
-    sql.execute(DELETE_LED, &[&user]).await?;
-    sql.execute(LEAVE_ALL, &[&user]).await.map(drop)
+    let gone = sql.query(DELETE_LED, &[&user]).await?;
+    sql.execute(LEAVE_ALL, &[&user]).await?;
+    gone.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 /// Locks the accounts of these users against deletion, and gives the names of those that exist.
@@ -398,28 +425,47 @@ fn positions(count: usize) -> Vec<i64> {
     (now..).take(count).collect()
 }
 
-/// Writes into the group's channel what happened to users, each by id and name.
-async fn tell<'a>(
+/// Puts into the history of the group's channel what happened to users, each by id and name.
+async fn record<'a>(
     sql: &impl Sql,
     group: Uuid,
     kind: Kind,
-    users: impl IntoIterator<Item = (&'a Uuid, &'a str)>,
-) -> Result<()> {
-    let message = |(user, name): (&Uuid, &str)| {
-        Message::new(Channel::Group(group), kind, *user, name.to_owned(), "{}".to_owned())
+    users: impl IntoIterator<Item = (Uuid, &'a str)>,
+) -> Result<Vec<Message>> {
+    let channel = Channel::group(group);
+    let message = |(user, name): (Uuid, &str)| {
+        Message::new(channel.clone(), kind, user, name.to_owned(), "{}".to_owned())
     };
     let messages: Vec<_> = users.into_iter().map(message).collect();
-    // Presences in the channel hear of it here, and lose it where they are out, once there are any.
-    channel_message::store_all(sql, &messages).await
+    channel_message::store_all(sql, &messages).await?;
+    Ok(messages)
 }
 
-/// Sends notifications of what is done already, so that a failure is only logged.
-async fn notify(cx: &Cx, notifications: Vec<notification::Draft>) {
-    if notifications.is_empty() {
-        return;
-    }
-    if let Err(error) = notification::send(cx, notifications).await {
-        tracing::error!(%error, "notifications of a group not sent");
+/// What is to be told of a change, once it is made.
+#[derive(Debug, Default)]
+struct Told {
+    /// To the group's channel, whose history has it.
+    messages: Vec<Message>,
+    /// Who is put out of the channel after that.
+    out: Vec<Uuid>,
+    notifications: Vec<notification::Draft>,
+}
+
+impl Told {
+    /// Tells it. The change is made already, so that a failure is only logged.
+    async fn deliver(self, cx: &Cx, group: Uuid) {
+        for message in &self.messages {
+            channel_message::deliver(cx, message, true);
+        }
+        if !self.out.is_empty() {
+            cx.expel(&Channel::group(group), &self.out);
+        }
+        if self.notifications.is_empty() {
+            return;
+        }
+        if let Err(error) = notification::send(cx, self.notifications).await {
+            tracing::error!(%error, "notifications of a group not sent");
+        }
     }
 }
 
@@ -490,7 +536,7 @@ const LOCK_ALL: &str = "
     SELECT 1 FROM groups g JOIN group_edge e ON e.destination_id = g.id
      WHERE e.source_id = $1 ORDER BY g.id FOR UPDATE OF g";
 
-/// $1 user: the groups of which nobody else is superadmin, with their edges both ways.
+/// $1 user: the groups of which nobody else is superadmin, with their edges both ways. Gives them.
 /// Reads the primary key and group_edge_source_id_destination_id_key.
 const DELETE_LED: &str = "
     WITH gone AS (
@@ -503,10 +549,12 @@ const DELETE_LED: &str = "
     ), members AS (
         SELECT m.source_id AS group_id, m.destination_id AS user_id
           FROM group_edge m JOIN gone ON m.source_id = gone.id
+    ), edges AS (
+        DELETE FROM group_edge e USING members m
+         WHERE (e.source_id = m.group_id AND e.destination_id = m.user_id)
+            OR (e.source_id = m.user_id AND e.destination_id = m.group_id)
     )
-    DELETE FROM group_edge e USING members m
-     WHERE (e.source_id = m.group_id AND e.destination_id = m.user_id)
-        OR (e.source_id = m.user_id AND e.destination_id = m.group_id)";
+    SELECT id FROM gone";
 
 /// $1 user: the edges between it and its groups, both ways, and the count of members.
 /// Reads the primary key and group_edge_source_id_destination_id_key.

@@ -34,7 +34,7 @@ use crate::{
     database::{DbError, Params, Sql, WorkError},
     endpoint::Body,
     endpoints,
-    resources::whole_seconds,
+    resources::{channel_message::Channel, whole_seconds},
 };
 
 endpoints! {
@@ -498,7 +498,7 @@ pub async fn update(
 }
 
 /// Deletes a group, for `caller` or for the server. For the server, one that does not exist is no
-/// refusal.
+/// refusal. Its channel is emptied.
 ///
 /// # Errors
 /// A refusal where the caller is not its superadmin.
@@ -513,10 +513,11 @@ pub async fn delete(cx: &Cx, caller: Option<Uuid>, group: Uuid) -> Result<(), Fa
                     return Err(Refusal::Denied.into());
                 }
             }
-            Ok(sql.execute(DELETE, &[&group]).await.map(drop)?)
+            Ok::<_, Failed>(sql.execute(DELETE, &[&group]).await.map(drop)?)
         })
-        .await
-    // The group's channel is closed here once there are presences in it.
+        .await?;
+    cx.empty_channel(&Channel::group(group));
+    Ok(())
 }
 
 /// The groups with one of these ids, in no order.

@@ -10,7 +10,7 @@ pub mod schedule;
 
 use std::fmt;
 
-use guildhall_core::{Caller, Code, Error, Fault, Result, Status};
+use guildhall_core::{Caller, Code, Error, Fault, Result, Status, json};
 use guildhall_proto::{
     Empty,
     api::{
@@ -19,7 +19,6 @@ use guildhall_proto::{
         WriteLeaderboardRecordRequest,
     },
 };
-use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 pub use self::{boards::Boards, gather::Batches};
@@ -280,7 +279,7 @@ pub(super) fn submission(
     metadata: String,
     operator: i32,
 ) -> Result<Result<Submission, Refusal>, Status> {
-    if !metadata.is_empty() && !is_object(&metadata) {
+    if !metadata.is_empty() && !json::is_object(&metadata) {
         return Err(METADATA);
     }
     Ok(Operator::of_wire(operator).map(|operator| Submission {
@@ -295,24 +294,4 @@ pub(super) fn submission(
         metadata: Some(metadata).filter(|metadata| !metadata.is_empty()),
         operator,
     }))
-}
-
-/// Whether `text` is the JSON text of an object.
-fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_is_a_json_object() {
-        for good in ["{}", " {\"a\": [1, {}]} ", "{\"a\": 1, \"a\": 2}"] {
-            assert!(is_object(good), "{good}");
-        }
-        for bad in ["", " ", "{", "[1]", "1", "null", "text", "{} {}"] {
-            assert!(!is_object(bad), "{bad}");
-        }
-    }
 }
