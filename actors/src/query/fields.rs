@@ -23,7 +23,10 @@ impl Value {
                 }
                 text.as_bytes()[..end].to_vec()
             }
-            Self::Number(number) => coded(*number, 0),
+            Self::Number(number) => {
+                let (term, length) = coded(*number, 0);
+                term[..length].to_vec()
+            }
         }
     }
 }
@@ -37,24 +40,31 @@ pub fn ordered(number: f64) -> i64 {
     if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
-/// The term of a number without its last `shift` bits: ASCII that sorts as the numbers do.
-fn coded(number: i64, shift: u32) -> Vec<u8> {
+/// The longest term of a number, in bytes.
+const MAX_TERM: usize = 11;
+
+/// The term of a number without its last `shift` bits: ASCII that sorts as the numbers do. And how
+/// long it is.
+fn coded(number: i64, shift: u32) -> ([u8; MAX_TERM], usize) {
     let mut bits = (number as u64 ^ (1 << 63)) >> shift;
-    let length = (((63 - shift) * 37) >> 8) + 1;
-    let mut term = vec![0; length as usize + 1];
+    let length = (((63 - shift) * 37) >> 8) as usize + 2;
+    let mut term = [0; MAX_TERM];
     term[0] = 0x20 + shift as u8;
-    for byte in term[1..].iter_mut().rev() {
+    for byte in term[1..length].iter_mut().rev() {
         *byte = (bits & 0x7f) as u8;
         bits >>= 7;
     }
-    term
+    (term, length)
 }
 
-/// The terms under which the reference indexes a number, which patterns are matched against.
-pub(super) fn number_terms(number: i64) -> impl Iterator<Item = String> {
-    let terms = (0..64).step_by(4).map(move |shift| coded(number, shift));
-    // They are ASCII.
-    terms.map(|term| String::from_utf8_lossy(&term).into_owned())
+/// Asks of each term under which the reference indexes a number whether it `fits`, for patterns: of
+/// how many it does.
+pub(super) fn fitting_number_terms(number: i64, fits: impl Fn(&str) -> bool) -> usize {
+    let fits = |shift: &u32| {
+        let (term, length) = coded(number, *shift);
+        str::from_utf8(&term[..length]).is_ok_and(&fits)
+    };
+    (0..64).step_by(4).filter(fits).count()
 }
 
 /// The fields of a document; a name may stand several times.
@@ -65,6 +75,24 @@ impl Fields {
     /// Adds a text.
     pub fn text(&mut self, name: &str, text: impl Into<String>) {
         self.0.push((name.to_owned(), Value::Text(text.into())));
+    }
+
+    /// Adds a text, or the instant that it is: as texts in JSON are taken.
+    pub fn text_or_time(&mut self, name: &str, text: &str) {
+        match time_of(text) {
+            Some(time_ns) => self.time_ns(name, time_ns),
+            None => self.text(name, text),
+        }
+    }
+
+    /// The values under a name.
+    pub fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().filter(move |(of, _)| of == name).map(|(_, value)| value)
+    }
+
+    /// Every value with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Adds a number.
@@ -88,10 +116,7 @@ impl Fields {
                     self.number(path, number);
                 }
             }
-            Json::String(text) => match time_of(text) {
-                Some(time_ns) => self.time_ns(path, time_ns),
-                None => self.text(path, text.clone()),
-            },
+            Json::String(text) => self.text_or_time(path, text),
             Json::Array(values) => values.iter().for_each(|value| self.json(path, value)),
             Json::Object(entries) => {
                 for (name, value) in entries {
@@ -214,8 +239,8 @@ mod tests {
             assert!(ordered(two[0]) < ordered(two[1]), "{two:?}");
             assert!(coded(ordered(two[0]), 0) < coded(ordered(two[1]), 0), "{two:?}");
         }
-        assert_eq!(coded(0, 0).len(), 11);
-        assert_eq!(number_terms(5).count(), 16);
+        assert_eq!(coded(0, 0).1, MAX_TERM);
+        assert_eq!(fitting_number_terms(5, |_| true), 16);
     }
 
     #[test]

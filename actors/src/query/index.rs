@@ -7,9 +7,8 @@ use std::{
 };
 
 use super::{
-    fields::{Fields, Value, number_terms, ordered},
+    fields::{Fields, Value, ordered},
     parse::Query,
-    pattern::distance,
 };
 
 /// Documents of type `D` under keys of type `K`.
@@ -283,29 +282,19 @@ impl<K: Clone + Eq + Hash, D> Index<K, D> {
                 ),
                 _ => Vec::new(),
             },
-            Query::Fuzzy { field, term, most, boost } => {
+            Query::Fuzzy { field, .. } | Query::Pattern { field, .. } => {
                 let Some(field) = self.named(field) else { return Vec::new() };
-                let length = term.chars().count();
-                let alike = |(text, documents): (&String, &BTreeSet<u64>)| {
-                    let distance = distance(term, text, *most)?;
-                    let shorter = length.min(text.chars().count()).max(1);
-                    let score = boost * (1.0 - distance as f64 / shorter as f64);
-                    Some(documents.iter().map(move |it| (*it, score)).collect::<Vec<_>>())
-                };
-                summed(field.texts.iter().filter_map(alike).flatten())
-            }
-            Query::Pattern { field, pattern, boost } => {
-                let Some(field) = self.named(field) else { return Vec::new() };
-                let texts = field.texts.iter().filter(|(text, _)| pattern.is_match(text));
-                let texts =
-                    texts.flat_map(|(_, documents)| documents.iter().map(|it| (*it, *boost)));
-                let numbers = field.numbers.iter().flat_map(|(number, documents)| {
-                    let terms = number_terms(*number).filter(|term| pattern.is_match(term)).count();
-                    let score = boost * terms as f64;
-                    let documents = if terms > 0 { Some(documents) } else { None };
-                    documents.into_iter().flatten().map(move |it| (*it, score))
+                let texts = field
+                    .texts
+                    .iter()
+                    .filter_map(|(text, documents)| Some((query.score_of_text(text)?, documents)));
+                let numbers = field.numbers.iter().filter_map(|(number, documents)| {
+                    Some((query.score_of_number(*number)?, documents))
                 });
-                summed(texts.chain(numbers))
+                let each = |(score, documents): (f64, &'_ BTreeSet<u64>)| {
+                    documents.iter().map(|it| (*it, score)).collect::<Vec<_>>()
+                };
+                summed(texts.chain(numbers).flat_map(each))
             }
             Query::Parts { must, should, must_not, boost } => {
                 self.parts(must, should, must_not, *boost)
@@ -607,6 +596,13 @@ mod tests {
                 index.search(&query, &[], None, 1000).iter().map(|found| *found.key).collect();
             let keys: Vec<u32> = wanted.iter().map(|it| it.2).collect();
             assert_eq!(found, keys, "round {round}: {}", model.text());
+            let scores = index.search(&query, &[], None, 1000);
+            let scores: HashMap<u32, f64> = scores.iter().map(|it| (*it.key, it.score)).collect();
+            for (key, (_, json)) in &documents {
+                let mut fields = Fields::default();
+                fields.json("value", json);
+                assert_eq!(query.score(&fields), scores.get(key).copied(), "{}", model.text());
+            }
             let limited: Vec<u32> =
                 index.search(&query, &[], None, 5).iter().map(|found| *found.key).collect();
             assert_eq!(limited, keys[..keys.len().min(5)], "round {round}");

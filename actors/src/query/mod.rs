@@ -13,9 +13,11 @@ mod fields;
 mod index;
 mod parse;
 mod pattern;
+mod score;
 
 pub use self::{
     fields::{Fields, Value, ordered},
     index::{Found, Index, Sort, SortKey},
-    parse::{Query, QueryError},
+    parse::{Part, Query, QueryError, Sign},
+    pattern::Pattern,
 };

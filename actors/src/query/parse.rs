@@ -1,12 +1,10 @@
 //! The language of queries.
 
-use std::fmt;
-
-use regex::Regex;
+use std::{fmt, ops::Range};
 
 use super::{
     fields::{ordered, rfc3339},
-    pattern,
+    pattern::{self, Budget, Pattern},
 };
 
 /// What documents are asked for.
@@ -52,7 +50,7 @@ pub enum Query {
         /// The field.
         field: String,
         /// The pattern, of whole texts.
-        pattern: Regex,
+        pattern: Pattern,
         /// The score.
         boost: f64,
     },
@@ -67,6 +65,28 @@ pub enum Query {
         /// The score.
         boost: f64,
     },
+}
+
+/// What a part of a query is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// `+`: it must match.
+    Must,
+    /// Without a sign: it raises the score, and one such part matches where nothing must.
+    Should,
+    /// `-`: it must not match.
+    MustNot,
+}
+
+/// A part of a query, and how it was written.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is there for.
+    pub sign: Sign,
+    /// As it was written, with its sign.
+    pub text: String,
+    /// What it asks for, without its sign.
+    pub query: Query,
 }
 
 /// What is wrong with a query.
@@ -102,28 +122,41 @@ impl Query {
     ///
     /// Source: Bluge's query strings, as the reference sets them up.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        match text {
-            "*" => return Ok(Self::All),
-            "" => return Ok(Self::None),
-            text if text.len() > MAX_LENGTH => return Err(wrong("the query is too long")),
-            _ => {}
+        if let Some(whole) = Self::whole(text) {
+            return Ok(whole);
         }
-        let mut tokens = Tokens { text: text.chars().collect(), at: 0 };
-        let tokens = std::iter::from_fn(|| tokens.next().transpose());
-        let mut parser = Parser { tokens: tokens.collect::<Result<_, _>>()?, at: 0 };
         let (mut must, mut should, mut must_not) = (Vec::new(), Vec::new(), Vec::new());
-        loop {
-            match parser.peek() {
-                Some(Token::Plus) => must.push(parser.skip().part()?),
-                Some(Token::Minus) => must_not.push(parser.skip().part()?),
-                Some(_) => should.push(parser.part()?),
-                None => break,
-            }
-        }
-        if must.is_empty() && should.is_empty() && must_not.is_empty() {
-            return Err(syntax());
-        }
+        Parser::read(text)?.parts(|sign, part, _| match sign {
+            Sign::Must => must.push(part),
+            Sign::Should => should.push(part),
+            Sign::MustNot => must_not.push(part),
+        })?;
         Ok(Self::Parts { must, should, must_not, boost: 1.0 })
+    }
+
+    /// The parts of a query as they were written; one for `*` and for an empty text.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parts(text: &str) -> Result<Vec<Part>, QueryError> {
+        if let Some(query) = Self::whole(text) {
+            return Ok(vec![Part { sign: Sign::Must, text: text.to_owned(), query }]);
+        }
+        let mut parts = Vec::new();
+        Parser::read(text)?.parts(|sign, query, range| {
+            let text = text.get(range).unwrap_or_default().trim().to_owned();
+            parts.push(Part { sign, text, query });
+        })?;
+        Ok(parts)
+    }
+
+    /// What is a query without parts.
+    fn whole(text: &str) -> Option<Self> {
+        match text {
+            "*" => Some(Self::All),
+            "" => Some(Self::None),
+            _ => None,
+        }
     }
 
     /// The same query, its score multiplied.
@@ -173,59 +206,74 @@ enum Token {
     Tilde(String),
 }
 
-struct Tokens {
-    text: Vec<char>,
+struct Tokens<'a> {
+    text: &'a str,
+    /// In bytes.
     at: usize,
 }
 
 /// The characters that `\` takes the meaning from; before others it stays.
 const RESERVED: &str = "+-=&|><!(){}[]^\"~*?:\\/ ";
 
-impl Tokens {
-    fn next(&mut self) -> Result<Option<Token>, QueryError> {
-        while self.text.get(self.at).is_some_and(|c| c.is_whitespace()) {
-            self.at += 1;
-        }
-        let Some(first) = self.text.get(self.at).copied() else { return Ok(None) };
-        let sign = match first {
-            '+' => Token::Plus,
-            '-' => Token::Minus,
-            ':' => Token::Colon,
-            '>' => Token::Greater,
-            '<' => Token::Less,
-            '=' => Token::Equal,
-            '"' => {
-                self.at += 1;
-                return self.phrase().map(Some);
-            }
-            '^' => {
-                self.at += 1;
-                return Ok(Some(Token::Boost(self.factor())));
-            }
-            '~' => {
-                self.at += 1;
-                return Ok(Some(Token::Tilde(self.factor())));
-            }
-            _ => return Ok(self.word()),
-        };
-        self.at += 1;
-        Ok(Some(sign))
+impl Tokens<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at..)?.chars().next()
     }
 
-    /// The character behind a `\`, at which this stands.
-    fn escaped(&mut self) -> Option<String> {
-        let c = *self.text.get(self.at)?;
-        self.at += 1;
-        Some(if RESERVED.contains(c) { c.to_string() } else { format!("\\{c}") })
+    fn take(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    fn next(&mut self) -> Result<Option<(Range<usize>, Token)>, QueryError> {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.take();
+        }
+        let begin = self.at;
+        let Some(first) = self.peek() else { return Ok(None) };
+        let sign = match first {
+            '+' => Some(Token::Plus),
+            '-' => Some(Token::Minus),
+            ':' => Some(Token::Colon),
+            '>' => Some(Token::Greater),
+            '<' => Some(Token::Less),
+            '=' => Some(Token::Equal),
+            _ => None,
+        };
+        if let Some(sign) = sign {
+            self.take();
+            return Ok(Some((begin..self.at, sign)));
+        }
+        let token = match first {
+            '"' => self.phrase()?,
+            '^' => Token::Boost(self.factor()),
+            '~' => Token::Tilde(self.factor()),
+            _ => match self.word() {
+                Some(word) => word,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((begin..self.at, token)))
+    }
+
+    /// Adds the character behind a `\`, at which this stands.
+    fn escaped(&mut self, to: &mut String) {
+        if let Some(c) = self.take() {
+            if !RESERVED.contains(c) {
+                to.push('\\');
+            }
+            to.push(c);
+        }
     }
 
     fn phrase(&mut self) -> Result<Token, QueryError> {
+        self.take();
         let mut phrase = String::new();
-        while let Some(c) = self.text.get(self.at).copied() {
-            self.at += 1;
+        while let Some(c) = self.take() {
             match c {
                 '"' => return Ok(Token::Phrase(phrase)),
-                '\\' => phrase.push_str(&self.escaped().unwrap_or_default()),
+                '\\' => self.escaped(&mut phrase),
                 c => phrase.push(c),
             }
         }
@@ -234,12 +282,12 @@ impl Tokens {
 
     /// Up to the next space; `1` where nothing stands there.
     fn factor(&mut self) -> String {
+        self.take();
         let mut factor = String::new();
-        while let Some(c) = self.text.get(self.at).copied() {
-            self.at += 1;
+        while let Some(c) = self.take() {
             match c {
                 ' ' => break,
-                '\\' => factor.push_str(&self.escaped().unwrap_or_default()),
+                '\\' => self.escaped(&mut factor),
                 c => factor.push(c),
             }
         }
@@ -250,20 +298,21 @@ impl Tokens {
     fn word(&mut self) -> Option<Token> {
         let mut word = String::new();
         let mut number = true;
-        while let Some(c) = self.text.get(self.at).copied() {
+        while let Some(c) = self.peek() {
+            if matches!(c, ' ' | ':' | '^' | '~') {
+                break;
+            }
+            self.take();
             match c {
-                ' ' | ':' | '^' | '~' => break,
                 '\\' => {
-                    self.at += 1;
                     number = false;
-                    word.push_str(&self.escaped().unwrap_or_default());
+                    self.escaped(&mut word);
                     continue;
                 }
                 '.' if !word.is_empty() && !word.contains('.') => {}
                 c => number &= c.is_ascii_digit(),
             }
             word.push(c);
-            self.at += 1;
         }
         match word {
             word if word.is_empty() => None,
@@ -274,26 +323,52 @@ impl Tokens {
 }
 
 struct Parser {
-    tokens: Vec<Token>,
+    /// With where each stands.
+    tokens: Vec<(Range<usize>, Token)>,
     at: usize,
+    patterns: Budget,
 }
 
 /// A part without a field looks here, where nothing is.
 const NO_FIELD: &str = "";
 
 impl Parser {
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at)
+    fn read(text: &str) -> Result<Self, QueryError> {
+        if text.len() > MAX_LENGTH {
+            return Err(wrong("the query is too long"));
+        }
+        let mut tokens = Tokens { text, at: 0 };
+        let tokens = std::iter::from_fn(|| tokens.next().transpose());
+        Ok(Self { tokens: tokens.collect::<Result<_, _>>()?, at: 0, patterns: Budget::default() })
     }
 
-    fn skip(&mut self) -> &mut Self {
-        self.at += 1;
-        self
+    /// Gives each part of the whole to `take`, with where it stands.
+    fn parts(&mut self, mut take: impl FnMut(Sign, Query, Range<usize>)) -> Result<(), QueryError> {
+        if self.tokens.is_empty() {
+            return Err(syntax());
+        }
+        while let Some((begin, token)) = self.tokens.get(self.at) {
+            let begin = begin.start;
+            let sign = match token {
+                Token::Plus => Sign::Must,
+                Token::Minus => Sign::MustNot,
+                _ => Sign::Should,
+            };
+            self.at += usize::from(sign != Sign::Should);
+            let part = self.part()?;
+            let end = self.tokens.get(self.at - 1).map_or(begin, |(range, _)| range.end);
+            take(sign, part, begin..end);
+        }
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|(_, token)| token)
     }
 
     fn take(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.at).cloned();
-        self.at += 1;
+        let token = self.peek().cloned();
+        self.at += usize::from(token.is_some());
         token
     }
 
@@ -356,11 +431,11 @@ impl Parser {
             };
         }
         if let Some(regular) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-            let pattern = pattern::regular(regular)?;
+            let pattern = pattern::regular(regular, &mut self.patterns)?;
             return Ok(Query::Pattern { field, pattern, boost: 1.0 });
         }
         if text.contains(['*', '?']) {
-            let pattern = pattern::wildcard(&text)?;
+            let pattern = pattern::wildcards(&text, &mut self.patterns)?;
             return Ok(Query::Pattern { field, pattern, boost: 1.0 });
         }
         Ok(Query::Term { field, term: text, boost: 1.0 })
@@ -423,7 +498,11 @@ mod tests {
                 format!("{field}~{most}={term}{}", times(*boost))
             }
             Query::Pattern { field, pattern, boost } => {
-                format!("{field}/{}/{}", pattern.as_str(), times(*boost))
+                let pattern = match pattern {
+                    Pattern::Wildcard(text) => format!("={text}"),
+                    Pattern::Regular(regular) => format!("/{}/", regular.as_str()),
+                };
+                format!("{field}{pattern}{}", times(*boost))
             }
             Query::Range { field, min, max, boost } => {
                 let number = |bits: i64| match bits {
@@ -458,7 +537,7 @@ mod tests {
         check("", "none");
         check("+a:x b:y  -c:z", "(+a=x b=y -c=z)");
         check("a:x^3", "(a=x^9)");
-        check("a:>5^3 a:x*^2", "(a[5.000000000000001..]^3 a/^(?:x.*)$/^2)");
+        check("a:>5^3 a:x*^2", "(a[5.000000000000001..]^3 a=x*^2)");
         check("+ a:x", "(+a=x)");
         check("word", "(=word)");
         check("a:\"some words\"", "(none)");
@@ -473,6 +552,26 @@ mod tests {
         check("a:00000000-0000-4000", "(a=00000000-0000-4000)");
         check("a:>=5 a:<=-5", "(a[5..] a[..-5])");
         check("a:5^2", "((a=5 a[5..5])^2)");
+    }
+
+    #[test]
+    fn parts_are_told_as_they_were_written() {
+        let parts = |text: &str| -> Vec<(Sign, String)> {
+            Query::parts(text).unwrap().into_iter().map(|part| (part.sign, part.text)).collect()
+        };
+        let own = |sign, text: &str| (sign, text.to_owned());
+        assert_eq!(
+            parts(r"+a:x  -b:>=5 c:ä\ y^2 d:x~ + e:-5"),
+            [
+                own(Sign::Must, "+a:x"),
+                own(Sign::MustNot, "-b:>=5"),
+                own(Sign::Should, r"c:ä\ y^2"),
+                own(Sign::Should, "d:x~"),
+                own(Sign::Must, "+ e:-5"),
+            ]
+        );
+        assert_eq!(parts("*"), [own(Sign::Must, "*")]);
+        assert_eq!(parts(""), [own(Sign::Must, "")]);
     }
 
     #[test]
