@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
-    realtime::presence_events,
+    realtime::{matches, presence_events},
     registry::{Loaded, Register, Registry, Standing},
     resources::leaderboard::schedule::Leaderboards,
     runtime::{
@@ -76,6 +76,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     cx.boards.load(&cx.db, &io).await?;
 
     let watchdog = Watchdog::start()?;
+    matches::run(&cx);
     // Held until the stop: the routes end with the registry, and the pools with the runtimes.
     let modules = load(&cx, &watchdog, modules).await?;
     cx.storage_index.load().await?;
@@ -116,7 +117,14 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     }
 
     info!("stopping");
-    connections.close_all(&cx, Duration::from_secs(cx.config.shutdown_grace_sec)).await;
+    let (began, grace) = (Instant::now(), Duration::from_secs(cx.config.shutdown_grace_sec));
+    tokio::select! {
+        () = cx.matches.stop(grace) => {}
+        // Whoever asks twice wants no grace.
+        _ = interrupt.recv() => cx.matches.stop(Duration::ZERO).await,
+        _ = terminate.recv() => cx.matches.stop(Duration::ZERO).await,
+    }
+    connections.close_all(&cx, grace.saturating_sub(began.elapsed())).await;
     stop.stop(true).await;
     leaderboards.stop().await;
     drop(modules);

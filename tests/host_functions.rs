@@ -75,6 +75,7 @@ fn every_case_is_the_same_in_every_language() {
         .setup(Setup::new())
         .module("forward.so", std::fs::read(&*FORWARD).unwrap())
         .module("forward.lua", include_str!("host_functions/forward.lua"))
+        .module("played.lua", include_str!("host_functions/played.lua"))
         .module("index.js", include_str!("host_functions/forward.js"))
         .start();
     let wrong: Vec<String> = Language::ALL

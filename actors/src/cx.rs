@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
     passwords::Passwords,
     providers::Providers,
-    realtime::{session::Sockets, tracker::Tracker},
+    realtime::{matches::Matches, session::Sockets, tracker::Tracker},
     registry::Published,
     resources::{Batches, leaderboard::Boards, storage_index::StorageIndexes},
     runtime::{
@@ -58,6 +58,8 @@ pub struct Cx {
     pub tracker: Arc<Tracker>,
     /// The threads of authoritative matches.
     pub match_arbiters: MatchArbiters,
+    /// The authoritative matches.
+    pub matches: Matches,
     /// Storage objects in memory, as modules asked for.
     pub storage_index: StorageIndexes,
     /// What is counted and timed.
@@ -87,6 +89,7 @@ impl Cx {
         let events = Events::start(&config.runtime, Arc::clone(&routes), Arc::clone(&metrics), &io);
         let tracker = Arc::new(Tracker::new(config.tracker.event_queue_size));
         let match_arbiters = MatchArbiters::new(&config.r#match);
+        let matches = Matches::new(&config);
         let batches = Batches::new(&config.batch, &db, &io);
         let storage_index = StorageIndexes::new(
             db.clone(),
@@ -110,6 +113,7 @@ impl Cx {
             sockets: Sockets::default(),
             tracker,
             match_arbiters,
+            matches,
             storage_index,
             metrics,
             events,

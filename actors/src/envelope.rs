@@ -61,17 +61,53 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     /// Further facts by name.
     pub context: BTreeMap<String, String>,
+    /// How the client hears of it.
+    told: Told,
+}
+
+/// How a client hears of a refusal.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// With its mark on the message.
+    Marked,
+    /// Without the mark.
+    Unmarked,
+    /// Not at all.
+    Never,
 }
 
 impl Refusal {
+    /// The message is dropped: nothing is answered, and no after hook runs.
+    pub const DROPPED: Self = Self::new(ErrorCode::RuntimeException, "").with_told(Told::Never);
+
     /// A refusal with a constant sentence.
     pub const fn new(code: ErrorCode, message: &'static str) -> Self {
-        Self { code, message: Cow::Borrowed(message), context: BTreeMap::new() }
+        Self { code, message: Cow::Borrowed(message), context: BTreeMap::new(), told: Told::Marked }
     }
 
     /// A refusal with a made sentence.
     pub fn of(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), context: BTreeMap::new() }
+        Self { message: message.into(), ..Self::new(code, "") }
+    }
+
+    /// The same, told without the client's mark on the message, as for messages that have no answer.
+    pub const fn unmarked(self) -> Self {
+        self.with_told(Told::Unmarked)
+    }
+
+    const fn with_told(mut self, told: Told) -> Self {
+        self.told = told;
+        self
+    }
+
+    /// Tells the client that sent the message.
+    pub fn tell(&self, incoming: Incoming<'_>) {
+        let cid = match self.told {
+            Told::Marked => incoming.cid.to_owned(),
+            Told::Unmarked => String::new(),
+            Told::Never => return,
+        };
+        incoming.session.send(&Envelope { cid, message: Some(self.to_wire()) });
     }
 
     /// As clients see it.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use uuid::Uuid;
 
@@ -112,8 +112,13 @@ impl TokenKey {
             exp: claims.expires_s,
             iat: claims.issued_s,
         };
+        self.sign(&written)
+    }
+
+    /// A signed token with these claims, which are texts and numbers.
+    pub fn sign(&self, claims: &impl Serialize) -> String {
         // A struct of text and numbers has a JSON form; only foreign types can fail.
-        let payload = serde_json::to_vec(&written).unwrap_or_default();
+        let payload = serde_json::to_vec(claims).unwrap_or_default();
         let mut token = String::with_capacity(HEADER.len() + payload.len() * 4 / 3 + 48);
         token.push_str(HEADER);
         token.push('.');
@@ -126,9 +131,27 @@ impl TokenKey {
 
     /// What `token` says, if this key signed it and it has not ended at `now_s` (Unix seconds).
     ///
-    /// The signature is compared in constant time, and before anything of the token is believed.
     /// A `uid` that is not a UUID is refused, where the reference takes it for the system user.
     pub fn verify(&self, token: &str, now_s: i64) -> Option<Claims> {
+        let read: Read = self.open(token)?;
+        if now_s >= read.exp {
+            return None;
+        }
+        Some(Claims {
+            token_id: read.tid,
+            user_id: read.uid,
+            username: read.usn,
+            vars: read.vrs,
+            expires_s: read.exp,
+            issued_s: read.iat,
+        })
+    }
+
+    /// The claims of `token`, if this key signed it and they are of this form. Whether it has ended
+    /// is for the caller to see.
+    ///
+    /// The signature is compared in constant time, and before anything of the token is believed.
+    pub fn open<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -144,18 +167,7 @@ impl TokenKey {
                 return None;
             }
         }
-        let read: Read = serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()?;
-        if now_s >= read.exp {
-            return None;
-        }
-        Some(Claims {
-            token_id: read.tid,
-            user_id: read.uid,
-            username: read.usn,
-            vars: read.vrs,
-            expires_s: read.exp,
-            issued_s: read.iat,
-        })
+        serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()
     }
 }
 

@@ -491,10 +491,14 @@ declare namespace nkruntime {
         localcacheGet(key: string, defaultValue?: any): any;
         /** For ever where `ttl_sec` is 0. */
         localcachePut(key: string, value?: any, ttlSec?: number | null): void;
+        /** Begins a match, and gives its id. */
+        matchCreate(module: string, params?: { [key: string]: any } | null): string;
         /** The match with this id, or nothing. */
         matchGet(id: string): Match | null;
         /** Matches that run. */
         matchList(limit?: number | null, authoritative?: boolean | null, label?: string | null, minSize?: number | null, maxSize?: number | null, query?: string | null): Match[];
+        /** Asks a match's handler something, and gives its answer. */
+        matchSignal(id: string, data?: string | null): string;
         /** Hexadecimal. */
         md5Hash(input: Bytes): string;
         metricsCounterAdd(name: string, tags: { [key: string]: string } | null | undefined, delta: number): void;

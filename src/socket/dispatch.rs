@@ -51,20 +51,16 @@ pub(super) async fn dispatch(
     let trace_id = TraceId(rand::random());
     let incoming = Incoming { cx, session, cid: &cid, trace_id };
     let Some(message) = message else {
-        refuse(incoming, &MISSING);
+        MISSING.tell(incoming);
         return Err(PROCESSING);
     };
     match tables::socket_message(message, Work(incoming)).await {
         Some(result) => result,
         None => {
-            refuse(incoming, &UNRECOGNIZED);
+            UNRECOGNIZED.tell(incoming);
             Err(PROCESSING)
         }
     }
-}
-
-fn refuse(incoming: Incoming<'_>, refusal: &Refusal) {
-    incoming.reply(refusal.to_wire());
 }
 
 /// What is done with a message of any kind.
@@ -91,19 +87,20 @@ impl WithSocketMessage for Work<'_> {
                 Err(error) => {
                     log(&error, M::NAME, "realtime before hook failed");
                     let message = error.message().to_owned();
-                    refuse(incoming, &Refusal::of(ErrorCode::RuntimeFunctionException, message));
+                    let refusal = Refusal::of(ErrorCode::RuntimeFunctionException, message);
+                    refusal.tell(incoming);
                     return Ok(());
                 }
                 Ok(None) => {
                     warn!(message = M::NAME, "a before hook disabled a message");
-                    refuse(incoming, &DISABLED);
+                    DISABLED.tell(incoming);
                     return Err(PROCESSING);
                 }
                 Ok(Some(changed)) => match changed.message.and_then(M::unwrap) {
                     Some(changed) => body = changed,
                     // The reference crashes.
                     None => {
-                        refuse(incoming, &CHANGED);
+                        CHANGED.tell(incoming);
                         return Ok(());
                     }
                 },
@@ -111,7 +108,7 @@ impl WithSocketMessage for Work<'_> {
         }
         let Some(after) = after else {
             if let Err(refusal) = M::handle(incoming, body).await {
-                refuse(incoming, &refusal);
+                refusal.tell(incoming);
             }
             return Ok(());
         };
@@ -125,7 +122,7 @@ impl WithSocketMessage for Work<'_> {
                     log(&error, M::NAME, "realtime after hook failed");
                 }
             }
-            Err(refusal) => refuse(incoming, &refusal),
+            Err(refusal) => refusal.tell(incoming),
         }
         Ok(())
     }

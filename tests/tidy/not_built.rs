@@ -9,8 +9,6 @@ pub struct NotBuilt {
 pub const NOT_BUILT: NotBuilt = NotBuilt {
     host_functions: &[
         "get_satori",
-        "match_create",
-        "match_signal",
         "session_disconnect",
         "status_follow",
         "status_unfollow",

@@ -5,6 +5,7 @@
 //! many is encoded once for each format ([`outgoing::Encoded`]) and put into the sessions' queues.
 
 pub mod channel;
+pub mod matches;
 pub mod matchmaker;
 pub mod outgoing;
 pub mod ping;

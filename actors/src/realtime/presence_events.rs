@@ -61,6 +61,9 @@ impl Cx {
             self.tracker.tell_status(change);
             return;
         }
+        if stream.mode == mode::MATCH_AUTHORITATIVE && self.matches.is_here(&stream.label) {
+            self.matches.left(stream.subject, &change.leaves, change.reason);
+        }
         if !self.tracker.exists(stream) {
             return;
         }

@@ -1,12 +1,20 @@
-//! Matches that run, as they are listed. What runs them is the realtime part, which is not built:
-//! no match runs, and what is asked of one is checked and finds none.
+//! Matches that run, as they are listed and as modules reach them. [`crate::realtime::matches`] runs
+//! them.
 
 use guildhall_core::{Caller, Code, Fault, Result, Status};
 use guildhall_proto::api::{ListMatchesRequest, Match, MatchList};
 use serde::Deserialize;
-use uuid::Uuid;
 
-use crate::{cx::Cx, endpoint::Body, endpoints, query::Query};
+use crate::{
+    cx::Cx,
+    endpoint::Body,
+    endpoints,
+    query::Query,
+    realtime::{
+        matches::{Handle, INVALID_ID, MatchId, Matches},
+        stream::mode,
+    },
+};
 
 endpoints! {
     /// Matches that run, found by their labels and sizes.
@@ -32,9 +40,6 @@ const MOST_BELOW_LEAST: Status = Status::new(
     Code::InvalidArgument,
     "Maximum size must be greater than or equal to minimum size when both are specified.",
 );
-
-/// The text that names a match is none.
-pub const INVALID_ID: Status = Status::new(Code::InvalidArgument, "match id invalid");
 
 const LISTING: &str = "Error listing matches.";
 
@@ -83,32 +88,81 @@ async fn list_matches(cx: &Cx, _: &mut Caller, request: ListMatchesRequest) -> R
     Ok(MatchList { matches: list(cx, limit, &filter).await? })
 }
 
-/// Up to `limit` matches.
+/// Up to `limit` matches: first the authoritative ones, the best and then the newest first; behind
+/// them, where neither label nor query is asked for, the relayed ones.
 ///
 /// # Errors
 /// A fault for a query that is none, as in the reference.
-pub async fn list(_: &Cx, limit: i32, filter: &Filter) -> Result<Vec<Match>> {
-    if limit == 0 {
+///
+/// Source: Nakama, `LocalMatchRegistry.ListMatches`.
+pub async fn list(cx: &Cx, limit: i32, filter: &Filter) -> Result<Vec<Match>> {
+    let Some(limit) = usize::try_from(limit).ok().filter(|limit| *limit > 0) else {
         return Ok(Vec::new());
+    };
+    let by_label = filter.query.is_some() || filter.label.is_some();
+    let fits = |size: i32| {
+        filter.min_size.is_none_or(|least| size >= least)
+            && filter.max_size.is_none_or(|most| size <= most)
+    };
+    let mut listed = Vec::new();
+    if filter.authoritative != Some(false) {
+        let found = cx.matches.search(&query(filter)?);
+        let found = found.iter().map(|handle| listed_as(handle));
+        listed.extend(found.filter(|it| fits(it.size)).take(limit));
     }
-    let relayed = filter.authoritative == Some(false);
-    if let Some(query) = filter.query.as_deref().filter(|query| !query.is_empty() && !relayed) {
-        let unread = |error| Fault::new(LISTING, format!("error parsing query string: {error}"));
-        Query::parse(query).map_err(unread)?;
+    if filter.authoritative != Some(true) && !by_label && listed.len() < limit {
+        let relayed = cx.tracker.count_by_mode(&[mode::MATCH_RELAYED]);
+        let relayed = relayed.into_iter().map(|(stream, size)| Match {
+            match_id: format!("{}.{}", stream.subject, stream.label),
+            size: i32::try_from(size).unwrap_or(i32::MAX),
+            ..Match::default()
+        });
+        let room = limit - listed.len();
+        listed.extend(relayed.filter(|it| fits(it.size)).take(room));
     }
-    // The matches that run are searched here.
-    Ok(Vec::new())
+    Ok(listed)
+}
+
+/// What labels are searched for.
+fn query(filter: &Filter) -> Result<Query> {
+    match (filter.query.as_deref(), &filter.label) {
+        (Some(""), _) | (None, None) => Ok(Query::All),
+        (Some(query), _) => Query::parse(query).map_err(|error| {
+            Fault::new(LISTING, format!("error parsing query string: {error}")).into()
+        }),
+        (None, Some(label)) => Ok(Matches::with_label(label.clone())),
+    }
 }
 
 /// The match with this id, if it runs.
 ///
 /// # Errors
 /// [`INVALID_ID`].
-pub async fn get(_: &Cx, id: &str) -> Result<Option<Match>> {
-    let (id, _node) = id.split_once('.').ok_or(INVALID_ID)?;
-    Uuid::try_parse(id).map_err(|_| INVALID_ID)?;
-    // The matches that run are looked up here.
-    Ok(None)
+///
+/// Source: Nakama, `LocalMatchRegistry.GetMatch`.
+pub async fn get(cx: &Cx, id: &str) -> Result<Option<Match>> {
+    let named = MatchId::parse(id).ok_or(INVALID_ID)?;
+    if !named.is_relayed() {
+        return Ok(cx.matches.find(named).map(|handle| listed_as(&handle)));
+    }
+    let size = cx.tracker.count_on(&named.stream());
+    Ok((size > 0).then(|| Match {
+        match_id: id.to_owned(),
+        size: i32::try_from(size).unwrap_or(i32::MAX),
+        ..Match::default()
+    }))
+}
+
+/// An authoritative match as it is listed.
+fn listed_as(handle: &Handle) -> Match {
+    Match {
+        match_id: handle.text().to_owned(),
+        authoritative: true,
+        label: Some(handle.label().to_string()),
+        size: handle.size(),
+        tick_rate: handle.tick_rate_hz().into(),
+        handler_name: handle.handler_name().to_owned(),
+    }
 }
 
 /// The host functions.
@@ -116,11 +170,13 @@ pub mod nk {
     use guildhall_core::Error;
     use schemars::JsonSchema;
     use serde::Serialize;
+    use serde_json::{Map, Value};
 
     use super::*;
     use crate::{
         host::{HostFn, Language, Origin},
         resources::raised_plainly,
+        runtime::call::Argument,
     };
 
     /// A match that runs.
@@ -223,6 +279,45 @@ pub mod nk {
             let found = get(cx, &self.id).await;
             let found = found.map_err(|error| raised_plainly("failed to get match", error))?;
             Ok(found.map(|of| shown(origin, of)))
+        }
+    }
+
+    /// `nk.match_create(module, params)`: begins a match, and gives its id.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct MatchCreate {
+        /// What runs it: a Lua module, or the name that a handler was registered under.
+        module: String,
+        /// What its init gets.
+        #[serde(default)]
+        params: Option<Map<String, Value>>,
+    }
+
+    impl HostFn for MatchCreate {
+        const NAME: &'static str = "match_create";
+        type Output = String;
+        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<String> {
+            let params = self.params.map(Argument::of);
+            let created = cx.matches.create(&self.module, params).await;
+            created.map_err(|error| raised_plainly("error creating match", error))
+        }
+    }
+
+    /// `nk.match_signal(id, data)`: asks a match's handler something, and gives its answer.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct MatchSignal {
+        /// The match's id.
+        id: String,
+        /// What it is asked.
+        #[serde(default)]
+        data: String,
+    }
+
+    impl HostFn for MatchSignal {
+        const NAME: &'static str = "match_signal";
+        type Output = String;
+        async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<String> {
+            let answer = cx.matches.signal(&self.id, self.data).await;
+            answer.map_err(|error| raised_plainly("failed to signal match", error))
         }
     }
 }

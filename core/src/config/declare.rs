@@ -13,7 +13,7 @@ pub(super) struct About {
     pub(super) unserved: bool,
     /// The key that took its place: a value given here is a value of that key.
     pub(super) renamed: Option<&'static str>,
-    /// It is accepted for old files only and has no effect in the reference either.
+    /// It is accepted for old files only: it has no effect in the reference either, or none is needed.
     pub(super) retired: bool,
     /// Files cannot set it.
     pub(super) no_file: bool,

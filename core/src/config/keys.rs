@@ -46,7 +46,7 @@ settings! {
         /// How social networks and stores are reached.
         providers: Providers;
         /// Authoritative matches.
-        r#match: Match, unserved;
+        r#match: Match;
         /// Presences.
         tracker: Tracker;
         /// The operator's console.
@@ -122,7 +122,7 @@ settings! {
         /// One socket a user: a new one closes the others.
         single_socket: bool = false;
         /// One match a user; needs session.single_socket.
-        single_match: bool = false, unserved;
+        single_match: bool = false;
         /// One party a user; needs session.single_socket.
         single_party: bool = false, unserved;
         /// One session token a user: a new one ends the others.
@@ -391,14 +391,16 @@ settings! {
         signal_queue_size: usize = 10, min(1);
         /// Join attempts that may wait for a match.
         join_attempt_queue_size: usize = 128, min(1);
-        /// Broadcasts that a match may put off to the end of its tick.
+        /// Broadcasts that a match may put off to the end of a call of its handler.
         deferred_queue_size: usize = 128, min(1);
-        /// Longest wait for an accepted player to join (ms).
-        join_marker_deadline_ms: u64 = 15_000, min(1);
+        /// Longest wait for an accepted player to join (ms). Without effect: who is accepted is in the
+        /// match at once.
+        join_marker_deadline_ms: u64 = 15_000, min(1), retired;
         /// Time after which an empty match is stopped (s); 0 = never.
         max_empty_sec: u64 = 0;
-        /// Interval at which changed labels reach the match listing (ms).
-        label_update_interval_ms: u64 = 1000, min(1);
+        /// Interval at which changed labels reach the match listing (ms). Without effect: they do at
+        /// once.
+        label_update_interval_ms: u64 = 1000, min(1), retired;
     }
 
     /// `tracker.*`.

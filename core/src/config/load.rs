@@ -155,10 +155,17 @@ fn carry_renamed(config: &mut Config, known: &[Known]) -> Result<Vec<String>, Pr
     Ok(warnings)
 }
 
-/// One line that names every key that is set although nothing reads it.
-fn without_effect(config: &Config, known: &[Known]) -> Option<String> {
-    let changed = changed(config, known).into_iter();
-    let unread = changed.filter(|key| key.about.unserved || key.about.retired);
-    let keys: Vec<String> = unread.map(|key| key.path).collect();
-    (!keys.is_empty()).then(|| format!("not served yet, so without effect: {}", keys.join(", ")))
+/// The keys that are set although nothing reads them, in a line for each reason.
+fn without_effect(config: &Config, known: &[Known]) -> Vec<String> {
+    let changed = changed(config, known);
+    let named = |why: &str, unread: fn(&Known) -> bool| {
+        let keys: Vec<&str> =
+            changed.iter().filter(|key| unread(key)).map(|key| key.path.as_str()).collect();
+        (!keys.is_empty()).then(|| format!("{why}: {}", keys.join(", ")))
+    };
+    let lines = [
+        named("not served yet, so without effect", |key| key.about.unserved),
+        named("without effect", |key| key.about.retired && !key.about.unserved),
+    ];
+    lines.into_iter().flatten().collect()
 }

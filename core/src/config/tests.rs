@@ -380,8 +380,8 @@ fn keys_without_effect_are_named_together_if_they_are_set() {
         warnings,
         [
             format!("{file}: config has no effect in a file"),
-            "not served yet, so without effect: matchmaker.max_tickets, iap.google.package_name"
-                .to_owned(),
+            "not served yet, so without effect: matchmaker.max_tickets".to_owned(),
+            "without effect: iap.google.package_name".to_owned(),
         ]
     );
 }
