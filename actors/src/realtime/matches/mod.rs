@@ -204,7 +204,8 @@ async fn leave(incoming: Incoming<'_>, request: realtime::MatchLeave) -> Handled
     let id = MatchId::parse(&request.match_id).ok_or(BAD_ID)?;
     cx.tracker.untrack(session, &id.stream(), session.user_id());
     let reply = incoming.acknowledge();
-    cx.relieve_tracker();
+    // Told now: who comes back at once is not to hear of having left.
+    cx.tell_changes();
     Ok(reply)
 }
 
