@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Plays the conformance cases against a server on its embedded database: conform.sh FOLDER [OPTION...].
-# Without options, the areas that are built are judged against the cases that may still fail
+# Without options, all are judged against the cases that may still fail
 # (tests/conformance.txt): a case that fails and is not named there, or passes and is, ends with 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,21 +28,10 @@ until curl -sf "http://127.0.0.1:$port/healthcheck" >/dev/null; do
   sleep 0.05
 done
 conform=("$cases/conform" run --base "http://127.0.0.1:$port" --jobs 4)
-areas=()
-not_played=0
-for area in "$cases"/cases/*; do
-  case ${area##*/} in
-    ws-*) # The socket comes with a later capability.
-      not_played=$((not_played + $(find "$area" -name '*.json' | wc -l)))
-      ;;
-    *) areas+=(--only "${area##*/}/*") ;;
-  esac
-done
 if [ $# -gt 0 ]; then
   "${conform[@]}" "$@"
 else
-  "${conform[@]}" "${areas[@]}" --report "$work/report.json" >"$work/output" || true
+  "${conform[@]}" --report "$work/report.json" >"$work/output" || true
   sed -n '/^area/,$p' "$work/output" | head -n -1
-  echo "conformance: $not_played cases of the areas ws-* are not played"
   scripts/judge.py "$work/report.json" tests/conformance.txt
 fi

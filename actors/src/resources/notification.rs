@@ -409,6 +409,7 @@ const UPDATE: &str = "
 /// The host functions.
 pub mod nk {
     use schemars::JsonSchema;
+    use serde::{Deserializer, de::Error as _};
     use serde_json::{Map, Value};
 
     use super::*;
@@ -416,6 +417,9 @@ pub mod nk {
         host::{HostFn, Language, Origin, Returns, defaults},
         resources::{object_text, object_value, optional_id, raised},
     };
+
+    const USER: &str = "expects user_id to be a valid UUID";
+    const SENDER: &str = "expects sender_id to either be not set, empty string or a valid UUID";
 
     const SUBJECT: Status =
         Status::new(Code::InvalidArgument, "expects subject to be a non-empty string");
@@ -430,6 +434,15 @@ pub mod nk {
     const LISTING: &str = "failed to list notifications";
     const DELETING: &str = "failed to delete notifications";
 
+    fn recipient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Uuid::try_parse(&text).map_err(|_| D::Error::custom(USER))
+    }
+
+    fn sender<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+        optional_id(deserializer).map_err(|_| D::Error::custom(SENDER))
+    }
+
     /// Codes below 1 are the server's, but for a range that is left to modules.
     fn may_be_sent(code: i32) -> bool {
         code > 0 || (-2000..=-1000).contains(&code)
@@ -440,6 +453,7 @@ pub mod nk {
     #[derive(Debug, Deserialize, JsonSchema)]
     pub struct NotificationSend {
         /// Who gets it.
+        #[serde(deserialize_with = "recipient")]
         user_id: Uuid,
         /// What it is about; not empty.
         subject: String,
@@ -449,7 +463,7 @@ pub mod nk {
         /// Above 0, or between -2000 and -1000.
         code: i32,
         /// Who sends it; the system if not given or empty.
-        #[serde(default, deserialize_with = "optional_id")]
+        #[serde(default, deserialize_with = "sender")]
         #[schemars(with = "Option<String>")]
         sender: Option<Uuid>,
         /// Whether it is kept until it is deleted.
@@ -486,6 +500,7 @@ pub mod nk {
     #[schemars(rename = "NotificationRequest")]
     pub struct SendRequest {
         /// Who gets it.
+        #[serde(deserialize_with = "recipient")]
         user_id: Uuid,
         /// What it is about; not empty.
         subject: String,
@@ -495,7 +510,7 @@ pub mod nk {
         /// Above 0; in JavaScript and native also between -2000 and -1000.
         code: i32,
         /// Who sends it; the system if not given.
-        #[serde(default, deserialize_with = "optional_id")]
+        #[serde(default, deserialize_with = "sender")]
         #[schemars(with = "Option<String>")]
         sender_id: Option<Uuid>,
         /// Whether it is kept until it is deleted.
