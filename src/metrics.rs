@@ -41,6 +41,7 @@ fn respond(cx: &Cx, request: &HttpRequest) -> HttpResponse {
                 db: cx.db.usage(),
                 sessions: cx.sockets.count(),
                 presences: cx.tracker.count(),
+                matches: cx.matches.count(),
             });
             HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT)).body(page)
         }

@@ -10,6 +10,7 @@ mod filled;
 mod first_use;
 mod friends;
 mod host_functions;
+mod matches;
 mod native;
 mod operator;
 mod permissions;
