@@ -377,7 +377,41 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[actix_web::test]
-async fn a_configured_certificate_is_shown_to_clients() {
+async fn a_request_that_would_upgrade_what_is_no_socket_is_served_and_ends_its_connection() {
+    let (address, server) = listening(|_| {}).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let first = "GET /open HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (line, body, status) in [
+        ("GET /open", "", "200 OK"),
+        ("GET /none", "", "404 Not Found"),
+        ("GET /ws", "", "401 Unauthorized"),
+        ("POST /ws", "", "404 Not Found"),
+        // A body would be taken for what comes after the upgrade.
+        ("POST /sign_in", "Content-Length: 2\r\n", "400 Bad Request"),
+    ] {
+        let text = format!("{line} HTTP/1.1\r\nHost: h\r\n{upgrade}{body}\r\n");
+        let answers = talk(address, &[first, &text]).await;
+        assert!(answers[0].starts_with("HTTP/1.1 200 OK\r\n"), "{answers:?}");
+        assert!(answers[1].starts_with(&format!("HTTP/1.1 {status}\r\n")), "{line} {answers:?}");
+        assert!(answers[1].contains("connection: close\r\n"), "{answers:?}");
+    }
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn idle_connections_do_not_delay_the_stop() {
+    let (address, server) = listening(|config| config.shutdown_grace_sec = 60).await;
+    let first = ["GET /open HTTP/1.1\r\nHost: h\r\n\r\n", ""];
+    let idle = actix_web::rt::spawn(async move { talk(address, &first).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!idle.is_finished());
+    let stopped = tokio::time::timeout(Duration::from_secs(20), server.stop(true));
+    assert!(stopped.await.is_ok(), "the stop waits for an idle connection");
+    assert!(idle.await.unwrap()[0].starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[actix_web::test]
+async fn with_a_certificate_requests_and_sockets_go_over_tls() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let file = |name: &str, text: String| {
@@ -394,7 +428,16 @@ async fn a_configured_certificate_is_shown_to_clients() {
     .await;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
-    let answer = tokio::task::spawn_blocking(move || {
+    let claims = Claims {
+        token_id: "t".into(),
+        user_id: Uuid::from_u128(7),
+        username: "ann".into(),
+        vars: BTreeMap::new(),
+        expires_s: 0,
+        issued_s: i64::from(i32::MAX),
+    };
+    let token = worker().edge.cx.sessions.renew(claims).0.token;
+    let asked = tokio::task::spawn_blocking(move || {
         use std::io::{Read, Write};
 
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(
@@ -404,18 +447,33 @@ async fn a_configured_certificate_is_shown_to_clients() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-        let name = "localhost".try_into().unwrap();
-        let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut stream =
-            rustls::StreamOwned::new(connection, std::net::TcpStream::connect(address).unwrap());
+        let config = Arc::new(config);
+        let connect = || {
+            let name = "localhost".try_into().unwrap();
+            let connection = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+            rustls::StreamOwned::new(connection, std::net::TcpStream::connect(address).unwrap())
+        };
+        let mut stream = connect();
         stream.write_all(b"GET /open HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         // The end of the connection may come without TLS's own.
         let _ = stream.read_to_string(&mut answer);
-        answer
+
+        let uri = format!("wss://localhost:{}/ws?token={token}", address.port());
+        let (mut socket, _) = tungstenite::client(uri, connect()).unwrap();
+        let mut echoes = Vec::new();
+        for cid in ["a", "b"] {
+            let ping = format!(r#"{{"cid":"{cid}","ping":{{}}}}"#);
+            socket.send(tungstenite::Message::text(ping)).unwrap();
+            echoes.push(socket.read().unwrap().into_text().unwrap().to_string());
+        }
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+        (answer, echoes)
     });
-    let answer = answer.await.unwrap();
+    let (answer, echoes) = asked.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{}"), "{answer}");
+    assert_eq!(echoes, [r#"{"cid":"a","pong":{}}"#, r#"{"cid":"b","pong":{}}"#]);
     server.stop(false).await;
 }
 

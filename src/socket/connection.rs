@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -467,11 +467,56 @@ fn left(code: Option<u16>, reason: &str) -> Ends {
     format!("websocket: close {code}{name}{colon}{reason}").into()
 }
 
-/// Handles a message. A panic ends its session alone.
+/// Handles a message.
 async fn handle(cx: Arc<Cx>, session: Arc<Session>, payload: Bytes) -> Result<(), Ends> {
-    let work = AssertUnwindSafe(dispatch(&cx, &session, payload));
-    work.catch_unwind().await.unwrap_or_else(|panic| {
+    guarded(&session, dispatch(&cx, &session, payload)).await
+}
+
+/// Lets a panic end its session alone.
+async fn guarded(
+    session: &Session,
+    work: impl Future<Output = Result<(), Ends>>,
+) -> Result<(), Ends> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
         error!(session = %session.id, panic = panic_text(&*panic), "handling a message panicked");
         Err(FAILED)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use guildhall_core::Caller;
+    use guildhall_core::caller::{User, Vars};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_session_ends_with_the_words_of_the_reference() {
+        for (code, reason, expected) in [
+            (None, "", ""),
+            (Some(1000), "bye", ""),
+            (Some(1001), "", ""),
+            (Some(1002), "", "websocket: close 1002 (protocol error)"),
+            (Some(1011), "oh", "websocket: close 1011 (internal server error): oh"),
+            (Some(4000), "own", "websocket: close 4000: own"),
+        ] {
+            assert_eq!(left(code, reason), expected);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_panic_ends_its_session_alone() {
+        let user = User {
+            id: Uuid::nil(),
+            username: String::new(),
+            vars: Vars::new(),
+            expires_s: 0,
+            token_id: String::new(),
+        };
+        let lang = "en".to_owned();
+        let session = Session::new(Caller::default(), user, Format::Json, lang, 1);
+        assert_eq!(guarded(&session, async { panic!("secret") }).await, Err(FAILED));
+        assert_eq!(guarded(&session, async { Ok(()) }).await, Ok(()));
+    }
 }

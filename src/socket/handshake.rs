@@ -140,3 +140,102 @@ impl Accepted {
         rt::spawn(Connection::new(parts.io, live, &parts.read_buf, answer).run());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use actix_web::http::header::HeaderValue;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Knows one token, "good".
+    fn session(token: &str) -> Option<Claims> {
+        (token == "good").then(|| Claims {
+            token_id: "t".into(),
+            user_id: Uuid::from_u128(7),
+            username: "ann".into(),
+            vars: Default::default(),
+            expires_s: 1,
+            issued_s: 0,
+        })
+    }
+
+    /// What a client of WebSockets sends, with changes.
+    fn headers(changes: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let ordinary = [
+            (CONNECTION, "Upgrade"),
+            (UPGRADE, "websocket"),
+            (SEC_WEBSOCKET_VERSION, "13"),
+            (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, value) in ordinary.iter().chain(changes) {
+            headers.insert(name.clone(), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn accepted(query: &str) -> Accepted {
+        examine(&headers(&[]), query, session).unwrap()
+    }
+
+    #[track_caller]
+    fn refused(changes: &[(HeaderName, &'static str)], query: &str, status: u16) -> Answer {
+        let answer = examine(&headers(changes), query, session).unwrap_err();
+        assert_eq!(answer.status().as_u16(), status, "{query}");
+        answer
+    }
+
+    #[test]
+    fn the_query_says_what_the_session_is_like() {
+        let plain = accepted("token=good");
+        assert_eq!(plain.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!((plain.format, plain.lang.as_str(), plain.status), (Format::Json, "en", false));
+        assert_eq!(plain.user.username, "ann");
+        let full = accepted("format=protobuf&lang=de&status=true&token=good&format=json");
+        assert_eq!((full.format, full.lang.as_str(), full.status), (Format::Protobuf, "de", true));
+        let empty = accepted("format=&lang=&status=&%zz&token=%67ood");
+        assert_eq!((empty.format, empty.lang.as_str(), empty.status), (Format::Json, "en", false));
+        for (status, on) in [
+            ("1", true),
+            ("T", true),
+            ("True", true),
+            ("yes", false),
+            ("0", false),
+            ("tRUE", false),
+        ] {
+            assert_eq!(accepted(&format!("token=good&status={status}")).status, on, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_header_comes_before_the_query_and_the_format_before_the_token() {
+        let bearer = |token| [(AUTHORIZATION, token)];
+        assert!(examine(&headers(&bearer("Bearer good")), "token=bad", session).is_ok());
+        refused(&bearer("Bearer bad"), "token=good", 401);
+        refused(&bearer("Basic good"), "token=good", 401);
+        refused(&bearer("Bearer "), "token=good", 401);
+        refused(&bearer("Bearer good"), "format=JSON", 400);
+        refused(&[], "format=xml", 400);
+        refused(&[], "", 401);
+        refused(&[], "token=", 401);
+    }
+
+    #[test]
+    fn headers_name_the_protocol_and_its_version() {
+        let several = [(CONNECTION, "keep-alive, UPGRADE"), (UPGRADE, "h2c, WebSocket")];
+        assert!(examine(&headers(&several), "token=good", session).is_ok());
+        for change in [
+            (CONNECTION, "keep-alive"),
+            (UPGRADE, "h2c"),
+            (SEC_WEBSOCKET_VERSION, "8"),
+            (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZQ=="),
+            (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ"),
+        ] {
+            let answer = refused(&[change], "token=good", 400);
+            assert_eq!(answer.value(&SEC_WEBSOCKET_VERSION), Some("13"));
+        }
+    }
+}

@@ -43,3 +43,6 @@ impl Connections {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
