@@ -93,7 +93,7 @@ fn every_host_function_has_a_case() {
 }
 
 /// The native module, built beside the server.
-static FORWARD: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static FORWARD: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = Path::new(env!("CARGO_BIN_EXE_guildhall")).ancestors().nth(2).unwrap();
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "-p", "forward", "--target-dir"])

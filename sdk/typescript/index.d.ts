@@ -179,6 +179,21 @@ declare namespace nkruntime {
         (ctx: Context, logger: Logger, nk: Nakama, output: T | null, input: T): void;
     }
 
+    /** Runs for every event that a client or a module tells. */
+    interface EventFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
+    /** Runs when a session has started; the event is named "session_start". */
+    interface EventSessionStartFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
+    /** Runs when a session has ended; the event is named "session_end", its property "reason" says why. */
+    interface EventSessionEndFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
     /** Runs when the server is about to stop. */
     interface ShutdownFunction {
         (ctx: Context, logger: Logger, nk: Nakama): void;
@@ -668,6 +683,9 @@ declare namespace nkruntime {
         registerPurchaseNotificationGoogle(fn: PurchaseNotificationGoogleFunction): void;
         registerSubscriptionNotificationGoogle(fn: SubscriptionNotificationGoogleFunction): void;
         registerShutdown(fn: ShutdownFunction): void;
+        registerEvent(fn: EventFunction): void;
+        registerEventSessionStart(fn: EventSessionStartFunction): void;
+        registerEventSessionEnd(fn: EventSessionEndFunction): void;
         registerMatch<State = MatchState>(name: string, handlers: MatchHandler<State>): void;
         registerStorageIndex(indexName: string, collection: string, key: string | null | undefined, fields: string[], sortableFields: string[] | null | undefined, maxEntries: number, indexOnly?: boolean | null): void;
         getConfig(): Config;

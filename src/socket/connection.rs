@@ -150,6 +150,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// Does all that can be done now; ready at the end of the connection.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
         let mut turn = TURN;
+        // What a message sends to its own session is written below without a wake-up.
+        self.live.session.outgoing.attend();
         loop {
             let input = self.poll_input(cx, &mut turn);
             self.poll_output(cx);

@@ -123,6 +123,12 @@ impl Outgoing {
         })
     }
 
+    /// Says that the writer runs and will look for itself: until it does so by one of the `poll_`
+    /// functions, nothing that is pushed wakes it.
+    pub fn attend(&self) {
+        self.writer.take();
+    }
+
     /// Pending until the socket is to be closed; for a writer that is stuck and takes nothing.
     pub fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Closing> {
         self.writer.register(cx.waker());
@@ -212,7 +218,13 @@ fn frame(kind: u8, payload: Vec<u8>) -> Bytes {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::task::Waker;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+    };
 
     use super::*;
 
@@ -268,6 +280,34 @@ mod tests {
         let taken = take(&outgoing).unwrap();
         assert_eq!(taken.frames, ["a"]);
         assert_eq!(taken.closing.unwrap().reason, "first");
+    }
+
+    #[test]
+    fn a_writer_is_woken_once_and_not_while_it_attends() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let outgoing = Outgoing::new(9);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let woken = || count.0.load(Ordering::Relaxed);
+        assert!(outgoing.poll_take(&mut cx).is_pending());
+        outgoing.push("a".into());
+        outgoing.push("b".into());
+        assert_eq!(woken(), 1);
+        assert!(outgoing.poll_take(&mut cx).is_ready());
+        assert!(outgoing.poll_take(&mut cx).is_pending());
+        outgoing.attend();
+        outgoing.push("c".into());
+        assert_eq!(woken(), 1);
+        assert!(outgoing.poll_closing(&mut cx).is_pending());
+        outgoing.close(Closing::normal("d"));
+        assert_eq!(woken(), 2);
+        assert_eq!(outgoing.poll_closing(&mut cx), Poll::Ready(Closing::normal("d")));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use guildhall_sdk::{Error, Module, Nk, code};
+use guildhall_sdk::{Error, Module, Nk, code, proto::api::Event};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -14,7 +14,24 @@ use serde_json::{Map, Value, json};
 guildhall_sdk::module!(register);
 
 fn register(module: &mut Module<'_>) -> Result<(), Error> {
+    module.event_session_start(note)?;
+    module.event_session_end(note)?;
     module.rpc("call_native", call)
+}
+
+/// Notes an event where its session's user may read it.
+fn note(nk: &Nk<'_>, event: Event) -> Result<(), Error> {
+    let context = nk.context();
+    let told = json!({
+        "mode": context.execution_mode, "session": context.session_id, "lang": context.lang,
+        "username": context.username, "ip": context.client_ip, "name": event.name,
+        "reason": event.properties.get("reason"), "timed": event.timestamp.is_some(),
+    });
+    let object = json!({
+        "collection": "told", "key": format!("{} native", event.name), "user_id": context.user_id,
+        "value": told, "permission_read": 1, "permission_write": 0,
+    });
+    nk.call::<Value>("storage_write", ([object],)).map(drop)
 }
 
 #[derive(Deserialize)]

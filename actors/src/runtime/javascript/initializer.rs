@@ -25,6 +25,10 @@ pub(super) const SINGLE: &[(&str, Point)] = &[
     ("registerPurchaseNotificationGoogle", Point::PurchaseNotificationGoogle),
     ("registerSubscriptionNotificationGoogle", Point::SubscriptionNotificationGoogle),
     ("registerShutdown", Point::Shutdown),
+    // The reference has these in Go alone.
+    ("registerEvent", Point::Event),
+    ("registerEventSessionStart", Point::EventSessionStart),
+    ("registerEventSessionEnd", Point::EventSessionEnd),
 ];
 
 /// Points that take a name and a function.

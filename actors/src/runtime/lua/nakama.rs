@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The functions that are not host functions.
-static FUNCTIONS: [Native; 20] = [
+static FUNCTIONS: [Native; 23] = [
     Native { name: "register_rpc", run: register_rpc },
     Native {
         name: "register_req_before",
@@ -83,6 +83,28 @@ static FUNCTIONS: [Native; 20] = [
     Native {
         name: "register_shutdown",
         run: |machine, stack| register_single(machine, stack, Point::Shutdown, "register_shutdown"),
+    },
+    // The reference has the next three in Go alone.
+    Native {
+        name: "register_event",
+        run: |machine, stack| register_single(machine, stack, Point::Event, "register_event"),
+    },
+    Native {
+        name: "register_event_session_start",
+        run: |machine, stack| {
+            register_single(
+                machine,
+                stack,
+                Point::EventSessionStart,
+                "register_event_session_start",
+            )
+        },
+    },
+    Native {
+        name: "register_event_session_end",
+        run: |machine, stack| {
+            register_single(machine, stack, Point::EventSessionEnd, "register_event_session_end")
+        },
     },
     Native { name: "register_storage_index", run: register_storage_index },
     Native { name: "register_storage_index_filter", run: register_storage_index_filter },

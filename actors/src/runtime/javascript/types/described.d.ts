@@ -175,6 +175,21 @@
         (ctx: Context, logger: Logger, nk: Nakama, output: T | null, input: T): void;
     }
 
+    /** Runs for every event that a client or a module tells. */
+    interface EventFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
+    /** Runs when a session has started; the event is named "session_start". */
+    interface EventSessionStartFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
+    /** Runs when a session has ended; the event is named "session_end", its property "reason" says why. */
+    interface EventSessionEndFunction {
+        (ctx: Context, logger: Logger, nk: Nakama, event: Event): void;
+    }
+
     /** Runs when the server is about to stop. */
     interface ShutdownFunction {
         (ctx: Context, logger: Logger, nk: Nakama): void;
