@@ -85,6 +85,14 @@ fn every_case_is_the_same_in_every_language() {
     assert!(wrong.is_empty(), "\n{}\n\n{}", wrong.join("\n"), server.log());
 }
 
+/// With the modules that [`call`] needs.
+pub fn with_modules(setup: Setup) -> Setup {
+    setup
+        .module("forward.so", std::fs::read(&*FORWARD).unwrap())
+        .module("forward.lua", include_str!("host_functions/forward.lua"))
+        .module("index.js", include_str!("host_functions/forward.js"))
+}
+
 #[test]
 fn every_host_function_has_a_case() {
     let cases: BTreeSet<&str> = cases::all().into_iter().map(|case| case.function).collect();
@@ -137,7 +145,7 @@ impl<'a> Speaker<'a> {
                 continue;
             }
             let arguments = fill(&self.kept, &case.arguments);
-            let answer = self.call(function, &arguments);
+            let answer = call(self.server, self.language, function, &arguments);
             let same = match (&case.wanted, &answer) {
                 (Wanted::Value(wanted), Ok(got)) => self.same(wanted, got),
                 (Wanted::Error(wanted), Err(got)) => got.contains(wanted),
@@ -155,31 +163,6 @@ impl<'a> Speaker<'a> {
             }
         }
         wrong
-    }
-
-    /// Calls a function with the arguments as Lua has them.
-    fn call(&self, function: &HostFunction, arguments: &Value) -> Result<Value, String> {
-        let mut arguments = arguments.as_array().unwrap().clone();
-        let name = match self.language {
-            Language::JavaScript => {
-                arguments = in_javascript(function, arguments);
-                javascript_name(function.name)
-            }
-            Language::Lua | Language::Native => function.name.to_owned(),
-        };
-        let request = json!({ "name": name, "count": arguments.len(), "arguments": arguments });
-        let rpc = format!("call_{}", self.language.name());
-        let mut answer = self.server.rpc(&rpc, &request.to_string()).ok();
-        if let Some(error) = answer.get("error") {
-            return Err(error.as_str().unwrap_or_default().to_owned());
-        }
-        let value = answer["value"].take();
-        Ok(match (self.language, function.returns) {
-            (Language::Lua, Returns::Each) => object(fields(function.name), without_holes(value)),
-            (Language::Lua, _) => without_holes(value).get(0).cloned().unwrap_or_default(),
-            (Language::JavaScript, _) => rename(value, &snake_case),
-            (Language::Native, _) => value,
-        })
     }
 
     /// Whether `got` is as `wanted`; keeps what `wanted` says.
@@ -220,7 +203,41 @@ impl<'a> Speaker<'a> {
     }
 }
 
-fn function(name: &str) -> &'static HostFunction {
+/// Calls a function in a language, with the arguments as Lua has them.
+pub fn call(
+    server: &Server,
+    language: Language,
+    function: &HostFunction,
+    arguments: &Value,
+) -> Result<Value, String> {
+    let request = request(language, function, arguments);
+    let mut answer = server.rpc(&format!("call_{}", language.name()), &request.to_string()).ok();
+    if let Some(error) = answer.get("error") {
+        return Err(error.as_str().unwrap_or_default().to_owned());
+    }
+    let value = answer["value"].take();
+    Ok(match (language, function.returns) {
+        (Language::Lua, Returns::Each) => object(fields(function.name), without_holes(value)),
+        (Language::Lua, _) => without_holes(value).get(0).cloned().unwrap_or_default(),
+        (Language::JavaScript, _) => rename(value, &snake_case),
+        (Language::Native, _) => value,
+    })
+}
+
+/// What the module of a language is to be asked for such a call.
+pub fn request(language: Language, function: &HostFunction, arguments: &Value) -> Value {
+    let mut arguments = arguments.as_array().unwrap().clone();
+    let name = match language {
+        Language::JavaScript => {
+            arguments = in_javascript(function, arguments);
+            javascript_name(function.name)
+        }
+        Language::Lua | Language::Native => function.name.to_owned(),
+    };
+    json!({ "name": name, "count": arguments.len(), "arguments": arguments })
+}
+
+pub fn function(name: &str) -> &'static HostFunction {
     HOST_FUNCTIONS.iter().find(|function| function.name == name).expect(name)
 }
 

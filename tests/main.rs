@@ -3,6 +3,7 @@
 
 mod support;
 
+mod chat;
 mod client;
 mod durability;
 mod endpoints;
