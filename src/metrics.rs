@@ -42,6 +42,7 @@ fn respond(cx: &Cx, request: &HttpRequest) -> HttpResponse {
                 sessions: cx.sockets.count(),
                 presences: cx.tracker.count(),
                 matches: cx.matches.count(),
+                parties: cx.parties.count(),
             });
             HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT)).body(page)
         }

@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
-    realtime::{matches, presence_events},
+    realtime::{matches, party, presence_events},
     registry::{Loaded, Register, Registry, Standing},
     resources::leaderboard::schedule::Leaderboards,
     runtime::{
@@ -82,6 +82,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     cx.storage_index.load().await?;
 
     presence_events::run(&cx);
+    party::run(&cx);
     let leaderboards = Leaderboards::run(&cx).await?;
 
     let connections = Connections::default();

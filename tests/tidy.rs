@@ -95,11 +95,6 @@ const SLICES_TESTED_ELSEWHERE: &[(&str, &str, &str)] = &[
         "actors/tests/slices/multi_update.rs",
         "a_failure_of_any_part_undoes_the_others",
     ),
-    (
-        "party",
-        "actors/tests/slices/matches.rs",
-        "what_is_asked_of_parties_is_checked_and_finds_none",
-    ),
     ("bought", "tests/stores.rs", "purchases_are_listed_in_pages_both_ways"),
     ("provider", "tests/providers.rs", "every_provider_signs_in_links_and_unlinks"),
     ("purchase", "tests/stores.rs", "every_store_confirms_a_purchase_once"),

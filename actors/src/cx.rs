@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
     passwords::Passwords,
     providers::Providers,
-    realtime::{matches::Matches, session::Sockets, tracker::Tracker},
+    realtime::{matches::Matches, party::Parties, session::Sockets, tracker::Tracker},
     registry::Published,
     resources::{Batches, leaderboard::Boards, storage_index::StorageIndexes},
     runtime::{
@@ -60,6 +60,8 @@ pub struct Cx {
     pub match_arbiters: MatchArbiters,
     /// The authoritative matches.
     pub matches: Matches,
+    /// Parties.
+    pub parties: Parties,
     /// Storage objects in memory, as modules asked for.
     pub storage_index: StorageIndexes,
     /// What is counted and timed.
@@ -90,6 +92,7 @@ impl Cx {
         let tracker = Arc::new(Tracker::new(config.tracker.event_queue_size));
         let match_arbiters = MatchArbiters::new(&config.r#match);
         let matches = Matches::new(&config);
+        let parties = Parties::new(&config.name);
         let batches = Batches::new(&config.batch, &db, &io);
         let storage_index = StorageIndexes::new(
             db.clone(),
@@ -114,6 +117,7 @@ impl Cx {
             tracker,
             match_arbiters,
             matches,
+            parties,
             storage_index,
             metrics,
             events,

@@ -135,6 +135,7 @@ const SESSIONS: Metric = ("sessions", Kind::Gauge, "Open sockets.");
 const PRESENCES: Metric = ("presences", Kind::Gauge, "Presences on streams, the hidden ones too.");
 const AUTHORITATIVE_MATCHES: Metric =
     ("authoritative_matches", Kind::Gauge, "Matches that handlers run.");
+const PARTIES: Metric = ("parties", Kind::Gauge, "Parties.");
 
 /// The label that names this server, on all rows.
 const NODE_NAME: &str = "node_name";
@@ -336,6 +337,8 @@ pub struct Gauges {
     pub presences: usize,
     /// Authoritative matches.
     pub matches: usize,
+    /// Parties.
+    pub parties: usize,
 }
 
 impl fmt::Debug for Metrics {
@@ -423,6 +426,7 @@ impl Metrics {
         page.one(SESSIONS, Value::Whole(now.sessions as u64));
         page.one(PRESENCES, Value::Whole(now.presences as u64));
         page.one(AUTHORITATIVE_MATCHES, Value::Whole(now.matches as u64));
+        page.one(PARTIES, Value::Whole(now.parties as u64));
         let (open, idle, max) = now.db;
         page.one(DB_MAX_OPEN_CONNS, Value::Whole(max as u64));
         page.one(DB_TOTAL_OPEN_CONNS, Value::Whole(open as u64));
@@ -648,7 +652,13 @@ mod tests {
         metrics.socket.sent(7);
         metrics.socket.failed();
         metrics.socket.opened.add(1);
-        let page = metrics.page(Gauges { db: (3, 1, 4), sessions: 1, presences: 2, matches: 3 });
+        let page = metrics.page(Gauges {
+            db: (3, 1, 4),
+            sessions: 1,
+            presences: 2,
+            matches: 3,
+            parties: 4,
+        });
         for (row, expected) in [
             ("nakama_overall_count", "3"),
             ("nakama_overall_recv_bytes", "15"),
@@ -665,6 +675,7 @@ mod tests {
             ("nakama_sessions", "1"),
             ("nakama_presences", "2"),
             ("nakama_authoritative_matches", "3"),
+            ("nakama_parties", "4"),
             ("nakama_db_in_use_conns", "2"),
         ] {
             assert_eq!(value(&page, row).as_deref(), Some(expected), "{row}\n{page}");

@@ -6,6 +6,8 @@ use std::{
     hash::Hash,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     fields::{Fields, Value, ordered},
     parse::Query,
@@ -67,7 +69,7 @@ impl Sort {
 }
 
 /// The place of a document in an order: what it is sorted by, then its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SortKey {
     /// The bytes of each criterion.
     pub parts: Vec<Vec<u8>>,

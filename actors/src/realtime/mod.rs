@@ -5,9 +5,11 @@
 //! many is encoded once for each format ([`outgoing::Encoded`]) and put into the sessions' queues.
 
 pub mod channel;
+pub mod labels;
 pub mod matches;
 pub mod matchmaker;
 pub mod outgoing;
+pub mod party;
 pub mod ping;
 pub mod presence_events;
 pub mod rpc;
@@ -15,4 +17,6 @@ pub mod session;
 pub mod session_events;
 pub mod status;
 pub mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tracker;

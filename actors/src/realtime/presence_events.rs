@@ -64,6 +64,9 @@ impl Cx {
         if stream.mode == mode::MATCH_AUTHORITATIVE && self.matches.is_here(&stream.label) {
             self.matches.left(stream.subject, &change.leaves, change.reason);
         }
+        if stream.mode == mode::PARTY {
+            self.tell_party(change);
+        }
         if !self.tracker.exists(stream) {
             return;
         }

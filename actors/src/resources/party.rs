@@ -1,11 +1,15 @@
-//! Parties, as they are listed. What holds them is the realtime part, which is not built: there is
-//! no party, and what is asked of them is checked and finds none.
+//! Parties, as they are listed. What holds them is [`crate::realtime::party`].
 
-use guildhall_core::{Caller, Code, Fault, Result, Status};
+use guildhall_core::{Caller, Code, Cursor, Fault, Result, Status};
 use guildhall_proto::api::{ListPartiesRequest, Party, PartyList};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{cx::Cx, endpoint::Body, endpoints, query::Query};
+use crate::{
+    cx::Cx,
+    endpoint::Body,
+    endpoints,
+    query::{Query, SortKey},
+};
 
 endpoints! {
     /// A page of the parties that can be found.
@@ -30,6 +34,19 @@ pub struct Filter {
     pub query: String,
 }
 
+/// The last party of a page, and what was asked for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    query: String,
+    limit: i32,
+    open: Option<bool>,
+    place: SortKey,
+}
+
+impl Cursor for Position {
+    const LIST: &'static str = "parties";
+}
+
 async fn list_parties(cx: &Cx, _: &mut Caller, request: ListPartiesRequest) -> Result<PartyList> {
     let ListPartiesRequest { limit, open, query, cursor } = request;
     let limit = match limit {
@@ -38,43 +55,74 @@ async fn list_parties(cx: &Cx, _: &mut Caller, request: ListPartiesRequest) -> R
         Some(_) => return Err(INVALID_LIMIT.into()),
     };
     let filter = Filter { open, hidden: false, query: query.unwrap_or_default() };
-    let (parties, cursor) = list(cx, limit, &filter, &cursor.unwrap_or_default()).await?;
+    let (parties, cursor) = list(cx, limit, filter, &cursor.unwrap_or_default())?;
     Ok(PartyList { parties, cursor })
 }
 
-/// Up to `limit` parties, and where to go on.
+/// Up to `limit` parties, the best first and among equals the older, and where to go on.
 ///
 /// # Errors
-/// A fault for a query or cursor that is none, as in the reference.
-pub async fn list(
-    _: &Cx,
-    _limit: i32,
-    filter: &Filter,
+/// A fault for a query that is none, and for a cursor of another list, as in the reference.
+pub fn list(
+    cx: &Cx,
+    limit: i32,
+    filter: Filter,
     cursor: &str,
-) -> Result<(Vec<Party>, String)> {
-    if !cursor.is_empty() {
-        // There was no page that could have given it.
-        return Err(Fault::new(LISTING, "invalid cursor").into());
-    }
-    if !filter.query.is_empty() {
-        let unread = |error| Fault::new(LISTING, format!("error parsing query string: {error}"));
-        Query::parse(&filter.query).map_err(unread)?;
-    }
-    // The parties that are there are searched here.
-    Ok((Vec::new(), String::new()))
+) -> Result<(Vec<Party>, String), Fault> {
+    let wrong = |what: &'static str| Fault::new(LISTING, what);
+    let Filter { open, hidden, query } = filter;
+    let after = match cursor {
+        "" => None,
+        cursor => {
+            let position = Position::decode(cursor).ok_or_else(|| wrong("invalid cursor"))?;
+            if position.query != query {
+                return Err(wrong("invalid cursor: param query mismatch"));
+            }
+            if position.limit != limit {
+                return Err(wrong("invalid cursor: param limit mismatch"));
+            }
+            if position.open != open {
+                return Err(wrong("invalid cursor: param open mismatch"));
+            }
+            Some(position.place)
+        }
+    };
+    let most = usize::try_from(limit).unwrap_or(0);
+    let search = searched(&query, open, hidden)?;
+    let mut found = cx.parties.search(&search, after.as_ref(), most.saturating_add(1));
+    let more = found.len() > most;
+    found.truncate(most);
+    let cursor = match found.last().filter(|_| more) {
+        Some((_, place)) => Position { query, limit, open, place: place.clone() }.encode(),
+        None => String::new(),
+    };
+    Ok((found.into_iter().map(|(party, _)| party).collect(), cursor))
+}
+
+fn searched(query: &str, open: Option<bool>, hidden: bool) -> Result<Query, Fault> {
+    let query = match query {
+        "" => Query::All,
+        query => Query::parse(query)
+            .map_err(|error| Fault::new(LISTING, format!("error parsing query string: {error}")))?,
+    };
+    let marked = |field: &str, yes: bool| Query::Term {
+        field: field.to_owned(),
+        term: if yes { "T" } else { "F" }.to_owned(),
+        boost: 1.0,
+    };
+    let mut must = vec![query];
+    must.extend(open.map(|open| marked("open", open)));
+    must.extend((!hidden).then(|| marked("hidden", false)));
+    Ok(Query::Parts { must, should: Vec::new(), must_not: Vec::new(), boost: 1.0 })
 }
 
 /// The host functions.
 pub mod nk {
     use guildhall_core::Error;
     use schemars::JsonSchema;
-    use serde::Serialize;
 
     use super::*;
-    use crate::{
-        host::{HostFn, Language, Origin, Returns},
-        resources::raised_plainly,
-    };
+    use crate::host::{HostFn, Language, Origin, Returns};
 
     const LIMIT: Status = Status::new(Code::InvalidArgument, "expects limit to be 1-100");
 
@@ -131,14 +179,9 @@ pub mod nk {
         }
     }
 
-    fn failed(error: Error) -> Error {
-        const DOING: &str = "failed to list parties";
-        match error {
-            Error::Fault(fault) => {
-                Status::of(Code::InvalidArgument, format!("{DOING}: {}", fault.source)).into()
-            }
-            status => raised_plainly(DOING, status),
-        }
+    fn failed(fault: Fault) -> Error {
+        let cause = fault.source;
+        Status::of(Code::InvalidArgument, format!("failed to list parties: {cause}")).into()
     }
 
     /// `nk.party_list(limit, open, show_hidden, query, cursor)`: a page of parties.
@@ -174,10 +217,65 @@ pub mod nk {
                 return Err(LIMIT.into());
             }
             let filter = Filter { open: self.open, hidden: self.show_hidden, query: self.query };
-            let page = list(cx, self.limit, &filter, &self.cursor).await;
+            let page = list(cx, self.limit, filter, &self.cursor);
             let (parties, cursor) = page.map_err(failed)?;
             let parties = parties.into_iter().map(|party| shown(origin, party)).collect();
             Ok(Page { parties, cursor: Some(cursor).filter(|cursor| !cursor.is_empty()) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use guildhall_core::config::Config;
+    use serde_json::json;
+
+    use super::*;
+    use crate::realtime::testing::{self, Client};
+
+    #[tokio::test]
+    async fn pages_lead_through_the_parties_that_are_asked_for() {
+        let cx = testing::cx(Config::default());
+        let ann = Client::connect(&cx, 1, "ann", false);
+        for at in 0..8 {
+            let label = format!(r#"{{"at":{at}}}"#);
+            let (open, hidden) = (at != 3, at == 5);
+            let party = json!({ "max_size": 2, "open": open, "hidden": hidden, "label": label });
+            ann.ask(json!({ "party_create": party })).await;
+        }
+        let query = "label.at:>=1";
+        let page = |limit, open, hidden, cursor: &str| {
+            list(&cx, limit, Filter { open, hidden, query: query.to_owned() }, cursor)
+        };
+        let all = |open, hidden| {
+            let (mut labels, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let (parties, next) = page(2, open, hidden, &cursor).unwrap();
+                labels.extend(parties.into_iter().map(|party| party.label));
+                if next.is_empty() {
+                    break labels;
+                }
+                cursor = next;
+            }
+        };
+        let at = |places: &[i32]| {
+            places.iter().map(|at| format!(r#"{{"at":{at}}}"#)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(None, false), at(&[1, 2, 3, 4, 6, 7]));
+        assert_eq!(all(Some(true), true), at(&[1, 2, 4, 5, 6, 7]));
+        assert_eq!(all(Some(false), false), at(&[3]));
+
+        let (_, cursor) = page(2, None, false, "").unwrap();
+        let refused = |limit, open, cursor: &str| {
+            page(limit, open, false, cursor).unwrap_err().source.to_string()
+        };
+        assert_eq!(refused(3, None, &cursor), "invalid cursor: param limit mismatch");
+        assert_eq!(refused(2, Some(true), &cursor), "invalid cursor: param open mismatch");
+        assert_eq!(refused(2, None, "bad"), "invalid cursor");
+        let other = Filter { query: "*".to_owned(), ..Filter::default() };
+        let refused = list(&cx, 2, other, &cursor).unwrap_err().source.to_string();
+        assert_eq!(refused, "invalid cursor: param query mismatch");
     }
 }

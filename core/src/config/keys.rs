@@ -66,7 +66,7 @@ settings! {
         /// Second factors of the console's users.
         mfa: Mfa, unserved;
         /// Parties.
-        party: Party, unserved;
+        party: Party;
     }
 
     /// `logger.*`.
@@ -124,7 +124,7 @@ settings! {
         /// One match a user; needs session.single_socket.
         single_match: bool = false;
         /// One party a user; needs session.single_socket.
-        single_party: bool = false, unserved;
+        single_party: bool = false;
         /// One session token a user: a new one ends the others.
         single_session: bool = false;
     }
@@ -574,9 +574,9 @@ settings! {
 
     /// `party.*`.
     Party {
-        /// Interval at which changed labels reach the party listing (ms).
+        /// Interval at which changed labels are taken into the party listing (ms); a listing takes them in at once.
         label_update_interval_ms: u64 = 1000, min(1);
-        /// Interval at which idle parties are looked for (ms).
+        /// Interval at which idle parties are looked for (ms); 0 = never.
         idle_check_interval_ms: u64 = 30_000;
     }
 }
