@@ -17,10 +17,6 @@ use super::{
     seat::Seat,
 };
 
-/// The stack of a script thread. Only what is used of it takes memory; interpreters have limits of
-/// their own far below.
-const STACK_BYTES: usize = 4 << 20;
-
 const PANICKED: &str = "Runtime function failed unexpectedly.";
 
 /// A thread of a pool, seen from within.
@@ -44,7 +40,7 @@ impl Worker {
     ) -> io::Result<Thread> {
         let name = format!("{}-{me}", shared.language.name());
         let worker = Self { shared, me, seat, pending };
-        let builder = thread::Builder::new().name(name).stack_size(STACK_BYTES);
+        let builder = thread::Builder::new().name(name).stack_size(memory::STACK_BYTES);
         builder.spawn(move || worker.run()).map(|handle| handle.thread().clone())
     }
 

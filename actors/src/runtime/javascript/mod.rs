@@ -44,7 +44,7 @@ use crate::{
     tables::HOST_FUNCTIONS,
 };
 
-/// The stack that scripts may use. A script thread needs twice that: host functions run on the rest.
+/// The stack that scripts may use. Threads and fibers have more: host functions run on the rest.
 pub const STACK_BYTES: usize = 2 << 20;
 
 /// A module file.

@@ -62,6 +62,12 @@ pub(super) fn open(
         line: None,
         message: String::from_utf8_lossy(stack.bytes(-1)).into_owned(),
     };
+    stack.push_globals();
+    stack.get_name(-1, b"string");
+    stack.get_name(-1, b"gsub");
+    stack.guard();
+    stack.set_name(stack.top() - 1, b"gsub");
+    stack.cut(0);
     if !stack.load(PRELUDE.as_bytes(), &format!("={}", raw::PRELUDE)) {
         return Err(broken(stack));
     }

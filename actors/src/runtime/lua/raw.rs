@@ -28,7 +28,10 @@ use parking_lot::Mutex;
 use super::machine::{Machine, Native, Raise};
 use crate::{
     host::HostFunction,
-    runtime::matches::{Pause, current_fiber},
+    runtime::{
+        matches::{Pause, current_fiber},
+        memory,
+    },
 };
 
 /// The longest string that is handed to LuaJIT, whose own limit is just below 2 GiB.
@@ -682,6 +685,20 @@ impl Stack<'_> {
         lines
     }
 
+    /// Replaces the last value, a C function of LuaJIT's that calls functions of scripts, by one that
+    /// first looks whether there is stack left for it.
+    pub(super) fn guard(&mut self) {
+        assert!(self.kind(-1) == Kind::Function);
+        // SAFETY: a function is on top. Its address becomes the closure's one upvalue, read in
+        // `guarded`; that of a Lua function is null, and it stays as it is.
+        unsafe {
+            let Some(function) = ffi::lua_tocfunction(self.state, -1) else { return };
+            ffi::lua_settop(self.state, -2);
+            ffi::lua_pushlightuserdata(self.state, function as *mut c_void);
+            ffi::lua_pushcclosure(self.state, guarded, 1);
+        }
+    }
+
     /// Adds `native` as a function of `machine`.
     pub(super) fn push_native(&mut self, machine: &Machine, native: &'static Native) {
         self.push_bound(native_entry, machine, ptr::from_ref(native).cast());
@@ -707,6 +724,19 @@ impl Stack<'_> {
 fn record() -> lua_Debug {
     // SAFETY: a C record of integers and pointers, all of which may be zero.
     unsafe { mem::zeroed() }
+}
+
+/// A function of LuaJIT's, where there is stack for it.
+unsafe extern "C-unwind" fn guarded(state: *mut lua_State) -> c_int {
+    // SAFETY: `guard` made this closure with the address of such a function. Errors that it raises
+    // pass a frame that holds nothing.
+    unsafe {
+        if memory::stack_is_half_used() {
+            ffi::luaL_error(state, c"stack overflow".as_ptr());
+        }
+        let function = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1));
+        mem::transmute::<*mut c_void, ffi::lua_CFunction>(function)(state)
+    }
 }
 
 unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> c_int {

@@ -825,3 +825,25 @@ fn plain_values_are_shown_like_results_of_host_functions() {
     let answer = invoke(Point::StorageIndexFilter, "big", mode, arguments);
     assert_eq!(answer, Output::Value(json!(true)));
 }
+
+#[test]
+fn functions_of_c_and_lua_that_call_each_other_for_ever_overflow_without_harm() {
+    let through = |call: &str| {
+        format!(
+            "(function() local depth = 0 local function f(a, b) depth = depth + 1 {call} return a and a < b end \
+             local ok, e = pcall(f, 1, 2) return tostring(depth > 100) .. ' ' .. tostring(e):match('%a+ %a+$') end)()"
+        )
+    };
+    // As a script thread runs it.
+    let worker = thread::Builder::new().stack_size(super::super::memory::STACK_BYTES);
+    let worker = worker.spawn(move || {
+        for call in ["string.gsub('x', 'x', f)", "table.sort({1, 2, 3}, f)"] {
+            assert_eq!(eval(&through(call)), "true stack overflow", "{call}");
+        }
+        let shown =
+            "setmetatable({}, {__tostring = function(t) return string.format('%s', t) end})";
+        let shown = format!("select(2, pcall(string.format, '%s', {shown}))");
+        assert!(eval(&shown).ends_with("stack overflow"));
+    });
+    worker.unwrap().join().unwrap();
+}

@@ -28,10 +28,6 @@ use crate::runtime::{
     watchdog::{Look, Pace, Watchdog, Watched},
 };
 
-/// The stack of a match thread: what host functions and matches need; handlers run on stacks of
-/// their own.
-const STACK_BYTES: usize = 4 << 20;
-
 /// Pieces of work that may be on their way to a match thread before further ones wait.
 const QUEUE: usize = 256;
 
@@ -127,7 +123,7 @@ impl Thread {
         let (work, queue) = mpsc::channel(QUEUE);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let builder = thread::Builder::new().name(format!("match-{number}"));
-        builder.stack_size(STACK_BYTES).spawn(move || {
+        builder.stack_size(memory::STACK_BYTES).spawn(move || {
             LocalSet::new().block_on(&runtime, serve(queue));
         })?;
         Ok(Self { shared, work })

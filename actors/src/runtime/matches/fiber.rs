@@ -20,17 +20,18 @@ use std::{
     time::Duration,
 };
 
-use corosensei::{Coroutine, CoroutineResult, Yielder, stack::DefaultStack};
+use corosensei::{
+    Coroutine, CoroutineResult, Yielder,
+    stack::{DefaultStack, Stack as _},
+};
 use tokio::{runtime::Handle, task::yield_now};
 
 use super::arbiters::Placed;
 use crate::runtime::{
+    memory,
     seat::Seat,
     watchdog::{now_ns, ns},
 };
-
-/// The stack of a fiber. Only what is used of it takes memory.
-pub(crate) const STACK_BYTES: usize = 2 << 20;
 
 /// Stacks that a thread keeps for the next fibers.
 const KEPT_STACKS: usize = 32;
@@ -45,7 +46,7 @@ pub(super) struct Stacks(Vec<DefaultStack>);
 
 impl Stacks {
     fn take(&mut self) -> std::io::Result<DefaultStack> {
-        self.0.pop().map_or_else(|| DefaultStack::new(STACK_BYTES), Ok)
+        self.0.pop().map_or_else(|| DefaultStack::new(memory::STACK_BYTES), Ok)
     }
 
     fn give(&mut self, stack: DefaultStack) {
@@ -82,6 +83,8 @@ struct State {
     limit_ns: u64,
     slice_ns: u64,
     cancelled: Cell<bool>,
+    /// The middle of its stack.
+    middle: usize,
     seat: Arc<Seat>,
 }
 
@@ -118,6 +121,7 @@ impl<R: 'static> Fiber<R> {
             limit_ns: ns(limit),
             slice_ns: ns(placed.shared().slice),
             cancelled: Cell::new(false),
+            middle: stack.base().get() - memory::STACK_BYTES / 2,
             seat: Arc::clone(seat),
         });
         let own = Rc::clone(&state);
@@ -140,6 +144,7 @@ impl<R: 'static> Fiber<R> {
         let outer = Outer {
             running: self.placed.shared().begin(Running { due_ns, seat: Arc::clone(&state.seat) }),
             fiber: CURRENT.replace(state),
+            middle: memory::enter_stack(state.middle),
             placed: &self.placed,
         };
         let result = coroutine.resume(());
@@ -170,12 +175,14 @@ impl<R: 'static> Fiber<R> {
 struct Outer<'a> {
     running: Option<Running>,
     fiber: *const State,
+    middle: usize,
     placed: &'a Placed,
 }
 
 impl Drop for Outer<'_> {
     fn drop(&mut self) {
         CURRENT.set(self.fiber);
+        memory::enter_stack(self.middle);
         self.placed.shared().end(self.running.take());
     }
 }

@@ -250,6 +250,23 @@ fn lua(changes: &str) -> Bench {
     bench(&[("m.lua", &handler(changes))])
 }
 
+/// An address of HTTP that answers after this time.
+fn slow_url(bench: &Bench, delay: Duration) -> String {
+    let listener = bench.io.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    bench.io.spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let _ = client.read(&mut [0; 1024]).await;
+                tokio::time::sleep(delay).await;
+                let _ = client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+            });
+        }
+    });
+    url
+}
+
 #[test]
 fn a_lua_handler_plays_from_init_to_end() {
     let bench = lua(
@@ -337,18 +354,7 @@ fn a_match_that_waits_does_not_delay_the_others() {
           end
           return state
         end");
-    let listener = bench.io.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    bench.io.spawn(async move {
-        loop {
-            let (mut client, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let _ = client.read(&mut [0; 1024]).await;
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let _ = client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-            });
-        }
-    });
+    let url = slow_url(&bench, Duration::from_millis(300));
     bench.run(move |maker| async move {
         let mut waiting = Vec::new();
         let begun = Instant::now();
@@ -418,5 +424,120 @@ fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
             assert!(slowest < Duration::from_millis(100), "{kind}: {slowest:?}");
             assert_eq!(good.tick(ticks, vec![]).await.unwrap(), Turn::Continue);
         }
+    });
+}
+
+/// What the function `f` of a Lua handler gives or raises, called by a signal; then whether the
+/// handler still works.
+async fn told(maker: &Maker, changes: &str) -> (Result<Option<String>>, bool) {
+    // The module is one of those that the program has; its code comes with the match.
+    let mut it = maker.make("m", json!({ "code": changes })).await.unwrap();
+    let told = it.signal(0, "f".to_owned()).await;
+    let works = it.tick(1, vec![]).await.is_ok();
+    (told, works)
+}
+
+/// A handler whose `f` is the code that the match was made with.
+fn scripted() -> Bench {
+    lua("function M.match_init(ctx, params)
+          local f = assert(loadstring('local nk, d, state = ... ' .. params.code, '=code'))
+          return {f = f}, 10, ''
+        end
+        function M.match_signal(ctx, d, tick, state, data) return state, state.f(nk, d, state) end")
+}
+
+#[test]
+fn errors_of_luajit_unwind_on_a_fiber_as_on_a_thread() {
+    let bench = scripted();
+    let url = slow_url(&bench, Duration::from_millis(20));
+    bench.run(move |maker| async move {
+        for (code, expected) in [
+            // Caught, of Lua and of C functions, thrown by and through each other.
+            ("local ok, e = pcall(error, 'x', 0) return tostring(ok) .. e", "falsex"),
+            ("local ok, e = pcall(string.find, 'a', '[a') return e", "malformed pattern (missing ']')"),
+            ("local ok, e = pcall(string.rep) return e", "bad argument #1 to '?' (string expected, got no value)"),
+            ("local ok, e = pcall(table.sort, {3, 1, 2}, function() error('in sort', 0) end) return e", "in sort"),
+            ("local ok, e = pcall(string.gsub, 'aaa', 'a', function() error('in gsub', 0) end) return e", "in gsub"),
+            ("local ok, e = pcall(nk.base64_decode, {}) return tostring(ok)", "false"),
+            ("local ok, e = xpcall(function() local x = nil; return x.y end, function(e) return 'handled ' .. e end) return e", "handled code:1: attempt to index local 'x' (a nil value)"),
+            ("local t = setmetatable({}, {__index = function(_, k) error('no ' .. k, 0) end}) local ok, e = pcall(function() return t.x end) return e", "no x"),
+            // Deep: calls of Lua, and of C and Lua in turn.
+            ("local function f() return 1 + f() end local ok, e = pcall(f) return tostring(ok) .. (e:find('stack overflow') and ' overflow' or e)", "false overflow"),
+            ("local depth = 0 local function f() depth = depth + 1 string.gsub('x', 'x', f) end local ok, e = pcall(f) return tostring(ok) .. (depth > 50 and ' deep' or depth)", "false deep"),
+            ("local depth = 0 local function f(a, b) depth = depth + 1 table.sort({1, 2, 3}, f) return a < b end local ok, e = pcall(f, 1, 2) return tostring(ok) .. (depth > 50 and ' deep' or depth)", "false deep"),
+            // A compiled loop that throws and catches.
+            ("local n = 0 for i = 1, 20000 do local ok = pcall(function() if i % 3 == 0 then error('x') end end) if not ok then n = n + 1 end end return tostring(n)", "6666"),
+        ] {
+            let (told, works) = told(&maker, code).await;
+            assert_eq!(told.unwrap().as_deref(), Some(expected), "{code}");
+            assert!(works, "{code}");
+        }
+        // Thrown after a wait, through frames that waited.
+        let code = format!(
+            "local function wait(n) if n == 0 then return (nk.http_request('{url}', 'get', {{}}, nil)) end \
+             local a = 0 string.gsub('x', 'x', function() a = wait(n - 1) end) return a end \
+             local ok, e = pcall(function() local code = wait(5) error('got ' .. code, 0) end) return e"
+        );
+        let (told_it, works) = told(&maker, &code).await;
+        assert_eq!((told_it.unwrap().as_deref(), works), (Some("got 204"), true));
+    });
+}
+
+#[test]
+fn what_a_handler_raises_ends_its_match_and_names_the_place() {
+    let bench = scripted();
+    bench.run(|maker| async move {
+        for (code, expected, kind) in [
+            ("\n error('with a place')", "code:2: with a place", Code::Internal),
+            ("error({'a text', 7})", "a text", Code(7)),
+            ("return 5", "Match signal returned non-string result, stopping match", Code::InvalidArgument),
+            ("local t = {} while true do t[#t + 1] = string.rep('x', 1000) .. #t end", "m.lua: function match_signal needs more memory than the 32 MB of runtime.memory_limit_mb", Code::ResourceExhausted),
+        ] {
+            let (told, works) = told(&maker, code).await;
+            let error = told.unwrap_err();
+            assert_eq!((error.message(), error.code()), (expected, kind));
+            assert!(!works, "{code}");
+        }
+    });
+}
+
+#[test]
+fn matches_share_nothing() {
+    let counter = handler(
+        "shared = 0 local count = 0
+        function M.match_signal(ctx, d, tick, state, data)
+          shared, count, state.n = shared + 1, count + 1, state.n + 1
+          require('lib').n = require('lib').n + 1
+          return state, shared .. count .. state.n .. require('lib').n
+        end",
+    );
+    let bench = bench(&[("m.lua", &counter), ("lib.lua", "return {n = 0}")]);
+    bench.run(|maker| async move {
+        let mut one = maker.make("m", Value::Null).await.unwrap();
+        let mut two = maker.make("m", Value::Null).await.unwrap();
+        for expected in ["1111", "2222"] {
+            for it in [&mut one, &mut two] {
+                assert_eq!(it.signal(0, String::new()).await.unwrap().as_deref(), Some(expected));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_any_more_ends_its_match_at_once() {
+    let bench = lua("function M.match_loop(ctx, d, tick, state, messages)
+          -- Neither errors nor what comes after them keep it alive.
+          while true do
+            pcall(function() nk.http_request(messages[1].data, 'get', {}, nil) end)
+          end
+        end");
+    let url = slow_url(&bench, Duration::from_secs(60));
+    bench.run(move |maker| async move {
+        let mut it = maker.make("m", Value::Null).await.unwrap();
+        let begun = Instant::now();
+        let tick = it.tick(0, vec![message(1, &url)]);
+        assert!(tokio::time::timeout(Duration::from_millis(50), tick).await.is_err());
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(it.tick(1, vec![]).await.unwrap_err().message(), "match stopped");
     });
 }
