@@ -247,6 +247,12 @@ impl Seat {
         }
     }
 
+    /// From now on, until [`loaded`](Self::loaded), host functions answer what they answered when the
+    /// modules were first loaded.
+    pub(super) fn loads_again(&self) {
+        self.loading.store(Loading::Again as u8, Ordering::Relaxed);
+    }
+
     /// From now on host functions act and are not recorded.
     pub fn loaded(&self) {
         self.loading.store(Loading::Done as u8, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use std::{cell::RefCell, collections::HashSet, mem, rc::Rc, sync::Arc};
 use rquickjs::{Ctx, Function, Object, Persistent, Result, Value, function::Rest};
 use serde_json::{Value as Json, json};
 
-use super::{raise, raw, state::State, write::Writer};
+use super::{matches::HANDLERS, raise, raw, state::State, write::Writer};
 use crate::registry::{FunctionId, Point, Registration, hooks::REQUESTS};
 
 /// Points that take one function and no name.
@@ -37,17 +37,6 @@ pub(super) const NAMED: &[(&str, Point)] = &[
     ("registerRtBefore", Point::RealtimeBefore),
     ("registerRtAfter", Point::RealtimeAfter),
     ("registerStorageIndexFilter", Point::StorageIndexFilter),
-];
-
-/// The handlers of a match, all required.
-const MATCH_HANDLERS: [&str; 7] = [
-    "matchInit",
-    "matchJoinAttempt",
-    "matchJoin",
-    "matchLeave",
-    "matchLoop",
-    "matchTerminate",
-    "matchSignal",
 ];
 
 /// What one run of `InitModule` registered.
@@ -174,14 +163,12 @@ fn define<'js>(
 fn register_match<'js>(ctx: &Ctx<'js>, registrar: &Registrar, values: &[Value<'js>]) -> Result<()> {
     let name = name_argument(ctx, "registerMatch", values, 0)?;
     let Some(handlers) = values.get(1).and_then(Value::as_object) else {
-        let message = format!(
-            "registerMatch: argument 2 expects an object with {}",
-            MATCH_HANDLERS.join(", ")
-        );
+        let message =
+            format!("registerMatch: argument 2 expects an object with {}", HANDLERS.join(", "));
         return Err(raise::type_error(ctx, &message));
     };
-    let mut functions = Vec::with_capacity(MATCH_HANDLERS.len());
-    for handler in MATCH_HANDLERS {
+    let mut functions = Vec::with_capacity(HANDLERS.len());
+    for handler in HANDLERS {
         let value: Value<'js> = handlers.get(handler)?;
         let Some(function) = value.into_function() else {
             let message = format!("registerMatch: match {name} needs a function {handler}");
@@ -190,8 +177,7 @@ fn register_match<'js>(ctx: &Ctx<'js>, registrar: &Registrar, values: &[Value<'j
         functions.push(function);
     }
     registrar.add(ctx, Point::Match, &name, &functions, |first| {
-        let ids =
-            MATCH_HANDLERS.iter().zip(first..).map(|(name, id)| ((*name).to_owned(), id.into()));
+        let ids = HANDLERS.iter().zip(first..).map(|(name, id)| ((*name).to_owned(), id.into()));
         Some(Json::Object(ids.collect()))
     });
     Ok(())

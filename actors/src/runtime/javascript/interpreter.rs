@@ -72,7 +72,7 @@ impl Place {
 pub(super) struct JavaScript {
     pub functions: Vec<Registered>,
     places: Vec<Place>,
-    state: Rc<State>,
+    pub state: Rc<State>,
     _runtime: Runtime,
 }
 
@@ -86,6 +86,19 @@ impl Drop for JavaScript {
 impl JavaScript {
     pub(super) fn new(state: Rc<State>, runtime: Runtime) -> Self {
         Self { functions: Vec::new(), places: Vec::new(), state, _runtime: runtime }
+    }
+
+    /// The module that was added as the one with this number.
+    pub(super) fn place(&self, index: usize) -> Option<&Place> {
+        self.places.get(index)
+    }
+
+    /// Leaves only so many functions from `first` on, and the module that they are of.
+    pub(super) fn leave(&mut self, first: usize, count: usize) {
+        self.functions = self.functions.drain(..).skip(first).take(count).collect();
+        if let Some(place) = self.functions.first().map(|function| function.place) {
+            self.places = self.places.drain(..).skip(place).take(1).collect();
+        }
     }
 
     /// Adds a module with its functions, in the order of their numbers.

@@ -13,6 +13,7 @@ use super::{
     Module, STACK_BYTES,
     initializer::{self, Registrar},
     interpreter::{self, JavaScript, Place, Registered},
+    matches::HANDLERS,
     memory::{Budget, Counted},
     raise::Raised,
     raw,
@@ -48,6 +49,15 @@ enum Functions {
     ByName(Vec<(Path, Arc<str>)>),
     /// By running `InitModule` again; this many.
     ByInitModule(usize),
+}
+
+impl Functions {
+    fn count(&self) -> usize {
+        match self {
+            Self::ByName(paths) => paths.len(),
+            Self::ByInitModule(count) => *count,
+        }
+    }
 }
 
 /// The names that reach a function.
@@ -132,6 +142,57 @@ impl Loader {
         Ok(interpreter)
     }
 
+    /// Loads of what [`Loader::first`] loaded what a match needs whose handler's functions are those
+    /// from `first` on: one module, and one place.
+    pub(super) fn for_match(
+        self,
+        modules: &[Module],
+        loaded: &Loaded,
+        first: usize,
+    ) -> Result<JavaScript, LoadError> {
+        let mut interpreter = JavaScript::new(self.state.clone(), self.runtime.clone());
+        let mut base = 0;
+        for (module, found) in modules.iter().zip(&loaded.modules) {
+            let count = found.functions.count();
+            if (base..base + count).contains(&first)
+                && let Functions::ByName(paths) = &found.functions
+            {
+                let paths = paths.iter().skip(first - base).take(HANDLERS.len());
+                self.load_named(&mut interpreter, module, found, paths)?;
+                return Ok(interpreter);
+            }
+            base += count;
+        }
+        // InitModule has to tell: with what host functions answered all modules, in order.
+        self.state.seat.loads_again();
+        for (module, found) in modules.iter().zip(&loaded.modules) {
+            self.load_again(&mut interpreter, module, found)?;
+        }
+        self.state.seat.loaded();
+        interpreter.leave(first, HANDLERS.len());
+        Ok(interpreter)
+    }
+
+    fn load_named<'a>(
+        &self,
+        interpreter: &mut JavaScript,
+        module: &Module,
+        found: &LoadedModule,
+        paths: impl Iterator<Item = &'a (Path, Arc<str>)>,
+    ) -> Result<(), LoadError> {
+        let place = self.place(&module.name)?;
+        let functions = place.machine.with(|ctx| {
+            self.enter(module, "the top level");
+            raw::evaluate(&ctx, &found.bytecode)
+                .map_err(|error| self.raised(&ctx, module, &error))?;
+            let functions = self.find(&ctx, module, paths)?;
+            self.freeze(&ctx, module, &found.globals)?;
+            Ok(functions)
+        })?;
+        interpreter.add(place, functions);
+        Ok(())
+    }
+
     fn place(&self, module: &str) -> Result<Place, LoadError> {
         let machine = Machine::full(&self.runtime).map_err(|error| broken(module, &error))?;
         raw::watch(&machine, self.state.seat.clone(), self.state.budget.clone());
@@ -179,29 +240,30 @@ impl Loader {
         module: &Module,
         found: &LoadedModule,
     ) -> Result<(), LoadError> {
+        let count = match &found.functions {
+            Functions::ByName(paths) => {
+                return self.load_named(interpreter, module, found, paths.iter());
+            }
+            Functions::ByInitModule(count) => *count,
+        };
         let place = self.place(&module.name)?;
         let base = interpreter.functions.len();
         let functions = place.machine.with(|ctx| {
             self.enter(module, "the top level");
             raw::evaluate(&ctx, &found.bytecode)
                 .map_err(|error| self.raised(&ctx, module, &error))?;
-            let functions = match &found.functions {
-                Functions::ByName(paths) => self.find(&ctx, module, paths)?,
-                Functions::ByInitModule(count) => {
-                    let (_, functions) = self.run_init_module(&ctx, &place, module, base)?;
-                    if functions.len() != *count {
-                        return Err(LoadError {
-                            module: module.name.clone(),
-                            line: None,
-                            message: format!(
-                                "InitModule registered {} functions where it registered {count} the first time",
-                                functions.len()
-                            ),
-                        });
-                    }
-                    functions
-                }
-            };
+            let (_, functions) = self.run_init_module(&ctx, &place, module, base)?;
+            if functions.len() != count {
+                return Err(LoadError {
+                    module: module.name.clone(),
+                    line: None,
+                    message: format!(
+                        "InitModule registered {} functions where it registered {count} the first \
+                         time",
+                        functions.len()
+                    ),
+                });
+            }
             self.freeze(&ctx, module, &found.globals)?;
             Ok(functions)
         })?;
@@ -209,14 +271,13 @@ impl Loader {
         Ok(())
     }
 
-    fn find(
+    fn find<'a>(
         &self,
         ctx: &Ctx<'_>,
         module: &Module,
-        paths: &[(Path, Arc<str>)],
+        paths: impl Iterator<Item = &'a (Path, Arc<str>)>,
     ) -> Result<Vec<Registered>, LoadError> {
         paths
-            .iter()
             .map(|(path, name)| {
                 let value = follow(ctx, path).map_err(|error| self.raised(ctx, module, &error))?;
                 let function = value.into_function().ok_or_else(|| LoadError {

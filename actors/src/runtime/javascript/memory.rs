@@ -15,15 +15,23 @@ use std::{
 
 use rquickjs::allocator::Allocator;
 
+use crate::runtime::matches::current_fiber;
+
 /// The part of the limit that is kept for what happens between two looks, at most.
 const RESERVE_BYTES: usize = 16 << 20;
 
 /// In front of each block stands its size; this keeps what follows aligned.
 const HEADER_BYTES: usize = 16;
 
+/// How much may be allocated before the machine's fiber looks whether others are to have their turn:
+/// functions of the machine's own can work for long before it asks its interrupt handler.
+const STRETCH_BYTES: usize = 256 << 10;
+
 /// What an interpreter may use, and uses.
 pub(super) struct Budget {
     used: Cell<usize>,
+    /// Allocated since the fiber last looked.
+    stretch: Cell<usize>,
     mark: usize,
     limit: usize,
     refused: Cell<bool>,
@@ -36,6 +44,7 @@ impl Budget {
         let limit = if limit_bytes == 0 { usize::MAX } else { limit_bytes };
         Rc::new(Self {
             used: Cell::new(0),
+            stretch: Cell::new(0),
             mark: limit - RESERVE_BYTES.min(limit / 4),
             limit,
             refused: Cell::new(false),
@@ -71,6 +80,13 @@ impl Budget {
             return false;
         }
         self.used.set(used);
+        let stretch = self.stretch.get() + size;
+        self.stretch.set(stretch);
+        if stretch >= STRETCH_BYTES {
+            self.stretch.set(0);
+            // The interrupt handler asks again, and ends the script where it must end.
+            let _ = current_fiber().map(|fiber| fiber.pause_if_due());
+        }
         true
     }
 }

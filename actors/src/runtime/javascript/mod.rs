@@ -16,6 +16,7 @@ mod initializer;
 mod interpreter;
 mod load;
 mod logger;
+mod matches;
 mod memory;
 mod messages;
 mod nk;
@@ -33,7 +34,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use guildhall_core::{Code, Result, Status};
+
 use super::{
+    matches::{MatchScript, MatchStart},
     modules::ModuleFile,
     script::{LoadError, Program, Started},
     seat::Seat,
@@ -41,6 +45,7 @@ use super::{
 };
 use crate::{
     host::{HostFunction, Language},
+    registry::{Point, Registration},
     tables::HOST_FUNCTIONS,
 };
 
@@ -108,5 +113,21 @@ impl Program for JavaScriptProgram {
         };
         let registrations = loaded.registrations.clone();
         Ok(Started { interpreter: Box::new(interpreter), registrations })
+    }
+
+    fn start_match(&self, start: MatchStart) -> Result<Option<Box<dyn MatchScript>>> {
+        let MatchStart { seat, name, identity, dispatcher } = start;
+        let Some(loaded) = self.loaded.get() else { return Ok(None) };
+        let handler = |it: &&Registration| it.point == Point::Match && it.name == name;
+        let Some(handler) = loaded.registrations.iter().find(handler) else { return Ok(None) };
+        let first = handler.function.0 as usize;
+        let loader = load::Loader::new(seat, self.surroundings.clone(), self.functions, false);
+        let interpreter = loader
+            .and_then(|loader| loader.for_match(&self.modules, loaded, first))
+            .map_err(|error| {
+                let words = format!("error loading match module: {error}");
+                Status::of(Code::Internal, words)
+            })?;
+        matches::start(interpreter, identity, dispatcher).map(Some)
     }
 }

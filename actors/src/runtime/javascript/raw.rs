@@ -9,7 +9,10 @@ use std::{borrow::Cow, ffi::CString, ptr, rc::Rc, slice, sync::Arc};
 use rquickjs::{Context, Ctx, Error, Result, String as Text, Value, qjs};
 
 use super::memory::Budget;
-use crate::runtime::seat::Seat;
+use crate::runtime::{
+    matches::{Pause, current_fiber},
+    seat::Seat,
+};
 
 /// Compiles a strict global script and gives back its bytecode.
 ///
@@ -164,9 +167,17 @@ pub(super) fn watch(machine: &Context, seat: Arc<Seat>, budget: Rc<Budget>) {
                 budget.exceed();
             }
         }
-        budget.exceeded() || seat.expired()
+        // On a fiber others may have had their turn meanwhile.
+        let pauses = || current_fiber().is_some_and(|it| it.pause_if_due() == Pause::End);
+        budget.exceeded() || seat.expired() || pauses()
     };
     machine.runtime().set_interrupt_handler(Some(Box::new(must_stop)));
+}
+
+/// The machine works on the calling stack from now on: each fiber has another one.
+pub(super) fn enter_stack(ctx: &Ctx<'_>) {
+    // SAFETY: the runtime is alive through `ctx`, and nothing of it runs on another stack.
+    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
 }
 
 /// Whether the value is a `Date`.

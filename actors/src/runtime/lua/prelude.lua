@@ -196,6 +196,14 @@ function string.dump() error("string.dump is not supported", 2) end
 string.__index = string
 
 only(table, "concat insert maxn remove sort")
+
+-- A long list is compared by Lua code, which can be stopped.
+local raw_sort = table.sort
+local function less(a, b) return a < b end
+function table.sort(list, before)
+  if before == nil and type(list) == "table" and #list > 10000 then before = less end
+  return raw_sort(list, before)
+end
 function table.getn(list) return #list end
 
 only(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp ldexp log log10 max min modf pow rad random randomseed sin sinh sqrt tan tanh pi huge")

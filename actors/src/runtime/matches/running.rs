@@ -153,7 +153,7 @@ impl MatchHandlers {
                 return Ok(begun);
             }
         }
-        Err(if javascript.is_some() { NOT_YET } else { NOT_FOUND }.into())
+        Err(NOT_FOUND.into())
     }
 }
 

@@ -1,235 +1,14 @@
-//! Handlers at work, several matches on one thread.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Match handlers in Lua.
 
-use std::{
-    future::Future,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use guildhall_core::{
-    Caller, Code, Result,
-    caller::User,
-    config::{self, Config},
-};
-use parking_lot::Mutex;
+use guildhall_core::Code;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    runtime::Runtime,
-};
-use uuid::Uuid;
 
-use super::{
-    Broadcast, Dispatcher, JoinAnswer, JoinAttempt, Kicked, MatchArbiters, MatchHandlers,
-    MatchIdentity, MatchInit, MatchMessage, MatchPresence, Placed, Refusal, RunningMatch, Turn,
-};
-use crate::{
-    cx::Cx,
-    host::Language,
-    runtime::{
-        call::Argument,
-        lua::LuaProgram,
-        modules::ModuleFile,
-        pool::{PoolSettings, ScriptPool},
-        script::Program,
-        surroundings::Surroundings,
-        watchdog::Watchdog,
-    },
-};
-
-/// Keeps what a handler does to its match.
-#[derive(Default)]
-struct Seen {
-    broadcasts: Mutex<Vec<Broadcast>>,
-    kicked: Mutex<Vec<Kicked>>,
-    labels: Mutex<Vec<String>>,
-    refusal: Mutex<Option<Refusal>>,
-}
-
-impl Dispatcher for Seen {
-    fn broadcast(&self, broadcast: Broadcast) -> Result<(), Refusal> {
-        self.broadcasts.lock().push(broadcast);
-        self.refusal.lock().map_or(Ok(()), Err)
-    }
-
-    fn kick(&self, kicked: Vec<Kicked>) -> Result<(), Refusal> {
-        self.kicked.lock().extend(kicked);
-        self.refusal.lock().map_or(Ok(()), Err)
-    }
-
-    fn update_label(&self, label: &str) -> Result<(), Refusal> {
-        if label.len() > super::LABEL_MAX_BYTES {
-            return Err(Refusal::LabelTooLong);
-        }
-        self.labels.lock().push(label.to_owned());
-        self.refusal.lock().map_or(Ok(()), Err)
-    }
-}
-
-impl Seen {
-    /// The texts that were sent since the last time.
-    fn texts(&self) -> Vec<String> {
-        let sent = std::mem::take(&mut *self.broadcasts.lock());
-        sent.iter().map(|sent| String::from_utf8_lossy(&sent.data).into_owned()).collect()
-    }
-}
-
-/// A server with these modules and one match thread.
-struct Bench {
-    io: Runtime,
-    handlers: MatchHandlers,
-    arbiters: MatchArbiters,
-}
-
-fn surroundings() -> Arc<Surroundings> {
-    Arc::new(Surroundings {
-        path: PathBuf::from("/nowhere/modules"),
-        node: "node1".to_owned(),
-        version: "3.40.0".to_owned(),
-        env: [("KEY".to_owned(), "value".to_owned())].into(),
-        memory_limit_bytes: 32 << 20,
-        ..Surroundings::default()
-    })
-}
-
-fn file(path: &str, source: &str) -> ModuleFile {
-    ModuleFile {
-        language: Language::Lua,
-        path: path.to_owned(),
-        file: PathBuf::from(path),
-        name: path.trim_end_matches(".lua").replace('/', "."),
-        source: source.as_bytes().to_vec(),
-    }
-}
-
-fn bench_with(config: Config, files: &[(&str, &str)]) -> Bench {
-    let io = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let config = Arc::new(config);
-    let cx = Arc::new(Cx::without_database(Arc::clone(&config), io.handle().clone()).unwrap());
-    let files = files.iter().map(|(path, source)| file(path, source)).collect();
-    let program: Arc<dyn Program> = Arc::new(LuaProgram::new(files, surroundings()));
-    let settings = PoolSettings::of(Language::Lua, &config.runtime);
-    let watchdog = Watchdog::start().unwrap();
-    let (pool, _) = io
-        .block_on(ScriptPool::start(program, cx, settings, &watchdog))
-        .unwrap_or_else(|error| panic!("{error}"));
-    let one = config::Match { threads: 1, ..config.r#match.clone() };
-    let handlers = MatchHandlers::new(Default::default(), Some(pool), Default::default());
-    Bench { io, handlers, arbiters: MatchArbiters::new(&one) }
-}
-
-fn config() -> Config {
-    let mut config = Config::default();
-    (config.runtime.lua_min_count, config.runtime.lua_max_count) = (1, 2);
-    config
-}
-
-fn bench(files: &[(&str, &str)]) -> Bench {
-    bench_with(config(), files)
-}
-
-/// What makes matches on the match thread.
-#[derive(Clone)]
-struct Maker {
-    handlers: MatchHandlers,
-    arbiters: MatchArbiters,
-}
-
-/// A match, and what it did.
-struct Made {
-    running: RunningMatch,
-    init: MatchInit,
-    seen: Arc<Seen>,
-}
-
-impl std::ops::Deref for Made {
-    type Target = RunningMatch;
-    fn deref(&self) -> &RunningMatch {
-        &self.running
-    }
-}
-
-impl std::ops::DerefMut for Made {
-    fn deref_mut(&mut self) -> &mut RunningMatch {
-        &mut self.running
-    }
-}
-
-impl Maker {
-    async fn make(&self, name: &str, params: Value) -> Result<Made> {
-        let placed = self.arbiters.place().unwrap().here();
-        let identity = MatchIdentity { id: Uuid::from_u128(7), node: "node1".into() };
-        let seen = Arc::new(Seen::default());
-        let dispatcher = Arc::clone(&seen) as Arc<dyn Dispatcher>;
-        let params = (!params.is_null()).then(|| Argument::of(params));
-        let made = self.handlers.create(placed, name, params, identity, dispatcher).await;
-        made.map(|(running, init)| Made { running, init, seen })
-    }
-}
-
-impl Bench {
-    /// Runs `work` on the match thread.
-    fn run<W, F>(&self, work: W) -> F::Output
-    where
-        W: FnOnce(Maker) -> F + Send + 'static,
-        F: Future<Output: Send + 'static> + 'static,
-    {
-        let maker = Maker { handlers: self.handlers.clone(), arbiters: self.arbiters.clone() };
-        let place = self.arbiters.place().unwrap();
-        let work = place.run(move |_: Placed| work(maker));
-        self.io
-            .block_on(async { tokio::time::timeout(Duration::from_secs(60), work).await })
-            .expect("comes to an end")
-            .unwrap()
-    }
-}
-
-fn presence(name: &str, reason: u8) -> MatchPresence {
-    MatchPresence {
-        user_id: Uuid::from_u128(1),
-        session_id: Uuid::from_u128(2),
-        username: name.into(),
-        node: "node1".into(),
-        reason,
-    }
-}
-
-fn message(op_code: i64, data: &str) -> MatchMessage {
-    MatchMessage {
-        sender: presence("ann", 0),
-        op_code,
-        data: data.to_owned().into(),
-        reliable: true,
-        receive_time_ms: 1_700_000_000_123,
-    }
-}
-
-fn attempt(metadata: &[(&str, &str)]) -> JoinAttempt {
-    let user = User {
-        id: Uuid::from_u128(1),
-        username: "ann".to_owned(),
-        vars: [("v".to_owned(), "w".to_owned())].into(),
-        expires_s: 99,
-        token_id: String::new(),
-    };
-    let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    JoinAttempt {
-        presence: presence("ann", 0),
-        caller: Caller {
-            user: Some(user),
-            client_ip: Some([127, 0, 0, 1].into()),
-            client_port: 81,
-            ..Caller::default()
-        },
-        metadata: metadata.collect(),
-    }
-}
+use super::*;
 
 /// A Lua handler whose functions are `changes`, the others do nothing.
-fn handler(changes: &str) -> String {
+pub(super) fn handler(changes: &str) -> String {
     format!(
         "local nk = require('nakama')
 local M = {{}}
@@ -248,23 +27,6 @@ return M"
 /// What the handler with these `changes` gives for `expression`, by a signal.
 fn lua(changes: &str) -> Bench {
     bench(&[("m.lua", &handler(changes))])
-}
-
-/// An address of HTTP that answers after this time.
-fn slow_url(bench: &Bench, delay: Duration) -> String {
-    let listener = bench.io.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    bench.io.spawn(async move {
-        loop {
-            let (mut client, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let _ = client.read(&mut [0; 1024]).await;
-                tokio::time::sleep(delay).await;
-                let _ = client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
-            });
-        }
-    });
-    url
 }
 
 #[test]
@@ -398,12 +160,16 @@ fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
             while true do pcall(forever) end
           elseif messages[1] and messages[1].data == 'pattern' then
             string.find(string.rep('a', 300000), string.rep('a*', 30) .. 'b')
+          elseif messages[1] and messages[1].data == 'sorted' then
+            local list = {}
+            for i = 1, 500000 do list[i] = -i * 7919 % 1000003 end
+            while true do table.sort(list) for i = 1, #list, 2 do list[i] = -list[i] end end
           end
           return state
         end";
     let bench = bench_with(config, &[("m.lua", &handler(changes))]);
     bench.run(|maker| async move {
-        for kind in ["plain", "caught", "pattern"] {
+        for kind in ["plain", "caught", "pattern", "sorted"] {
             let mut bad = maker.make("m", Value::Null).await.unwrap();
             let mut good = maker.make("m", Value::Null).await.unwrap();
             let message = message(1, kind);
@@ -412,7 +178,7 @@ fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
             while !bad.is_finished() {
                 let tick = Instant::now();
                 tokio::task::yield_now().await;
-                good.tick(ticks, vec![]).await.unwrap();
+                good.tick(ticks, vec![]).await.unwrap_or_else(|e| panic!("{kind} {ticks} {e}"));
                 slowest = slowest.max(tick.elapsed());
                 ticks += 1;
             }
@@ -539,5 +305,181 @@ fn a_call_that_nobody_waits_for_any_more_ends_its_match_at_once() {
         assert!(tokio::time::timeout(Duration::from_millis(50), tick).await.is_err());
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(it.tick(1, vec![]).await.unwrap_err().message(), "match stopped");
+    });
+}
+
+#[test]
+fn matches_that_cannot_be_say_why_in_the_words_of_the_reference() {
+    let init = handler(
+        "function M.match_init(ctx, params)
+          return assert(loadstring('local params = ... ' .. params.code))(params)
+        end",
+    );
+    let bench = bench(&[
+        ("m.lua", &init),
+        ("sub/part.lua", "return {match_init = function() return {}, 1, '' end}"),
+        ("text.lua", "return 'text'"),
+    ]);
+    bench.run(|maker| async move {
+        for (name, expected) in [
+            ("nobody", "error creating match: not found"),
+            ("sub.part", "match_join_attempt not found or not a function"),
+            ("nakama", "match_init not found or not a function"),
+            ("text", "match module must return a table containing the match callback functions"),
+        ] {
+            let error = maker.make(name, Value::Null).await.err().unwrap();
+            assert_eq!(error.message(), expected);
+        }
+        for (code, expected) in [
+            ("return nil, 10, ''", "Match initial state must not be nil"),
+            ("return {}, 10", "match_init returned unexpected third value, must be a label string"),
+            ("return {}, 10, 12", "match_init returned unexpected third value, must be a label string"),
+            ("return", "match_init returned unexpected third value, must be a label string"),
+            ("return {}, nil, ''", "match_init returned unexpected second value, must be a tick rate number"),
+            ("return {}, 'fast', ''", "match_init returned unexpected second value, must be a tick rate number"),
+            ("return ''", "match_init returned unexpected second value, must be a tick rate number"),
+            ("return 10, ''", "match_init returned unexpected first value, must be a state"),
+            ("return {}, 0, ''", "match_init returned invalid tick rate, must be between 1 and 60"),
+            ("return {}, 61, ''", "match_init returned invalid tick rate, must be between 1 and 60"),
+            ("return {}, 0/0, ''", "match_init returned invalid tick rate, must be between 1 and 60"),
+            ("return {}, 10, string.rep('x', 2049)", "match_init returned invalid label, must be 2048 bytes or less"),
+            ("return 1, {}, 10, ''", "match_init returned too many arguments, must be: state, tick rate number, label string"),
+            ("error('init failed', 0)", "init failed"),
+        ] {
+            let error = maker.make("m", json!({ "code": code })).await.err().unwrap();
+            assert_eq!(error.message(), format!("error creating match: {expected}"), "{code}");
+        }
+        for (rate, expected) in [("1.9", 1), ("60.9", 60)] {
+            let code = format!("return {{}}, {rate}, ''");
+            let made = maker.make("m", json!({ "code": code })).await.unwrap();
+            assert_eq!(made.init.tick_rate_hz, expected);
+        }
+    });
+}
+
+#[test]
+fn what_a_handler_does_to_its_match_is_checked_as_in_the_reference() {
+    let bench = scripted();
+    bench.run(|maker| async move {
+        let id = "'00000000-0000-0000-0000-000000000001'";
+        let one = format!("{{user_id = {id}, session_id = {id}, node = 'node1', username = 'ann'}}");
+        let told = |call: String| {
+            let maker = maker.clone();
+            async move {
+                let code = format!("local ok, e = pcall({call}) return tostring(e)");
+                let mut it = maker.make("m", json!({ "code": code })).await.unwrap();
+                let told = it.signal(0, String::new()).await.unwrap().unwrap();
+                (told, it)
+            }
+        };
+        for (call, expected) in [
+            ("d.broadcast_message", "bad argument #1 to broadcast_message (number expected, got nil)"),
+            ("d.broadcast_message, '1'", "bad argument #1 to broadcast_message (number expected, got string)"),
+            ("d.broadcast_message, 1, {}", "bad argument #2 to broadcast_message (expects data to be a string or nil)"),
+            ("d.broadcast_message_deferred, 1, 'x', 5", "bad argument #3 to broadcast_message_deferred (table expected, got number)"),
+            ("d.broadcast_message, 1, 'x', {'a'}", "bad argument #3 to broadcast_message (expects a valid set of presences)"),
+            ("d.broadcast_message, 1, 'x', {{node = 'n'}}", "bad argument #3 to broadcast_message (expects each presence to have a valid session_id and node)"),
+            ("d.broadcast_message, 1, 'x', {{session_id = 'x', node = 'n'}}", "bad argument #3 to broadcast_message (expects each presence to have a valid session_id)"),
+            ("d.broadcast_message, 1, 'x', nil, {username = 'a'}", "bad argument #4 to broadcast_message (expects presence to have a valid user_id, session_id, and username)"),
+            ("d.broadcast_message, 1, 'x', nil, nil, 1", "bad argument #5 to broadcast_message (boolean expected, got number)"),
+            ("d.match_kick, {{user_id = 'a'}}", "bad argument #1 to match_kick (expects each presence to have a valid user_id)"),
+            ("d.match_kick, {{}}", "bad argument #1 to match_kick (expects each presence to have a valid user_id, session_id, and node)"),
+            ("d.match_label_update, {}", "bad argument #1 to match_label_update (string expected, got table)"),
+            ("d.match_label_update, string.rep('x', 2049)", "error updating match label: match label too long, must be 0-2048 bytes"),
+            // To nobody, or nothing at all.
+            ("d.broadcast_message, 1, 'x', {}", "nil"),
+            ("d.match_kick", "nil"),
+            ("d.match_kick, {}", "nil"),
+        ] {
+            let (text, it) = told(call.to_owned()).await;
+            assert_eq!(text, expected, "{call}");
+            assert!(it.seen.broadcasts.lock().is_empty() && it.seen.kicked.lock().is_empty());
+        }
+        let call = format!("d.broadcast_message, 7.9, 'to ann', {{{one}, {{session_id = {id}, node = 'far'}}}}, {one}, false");
+        let (_, it) = told(call).await;
+        let sent = it.seen.broadcasts.lock().pop().unwrap();
+        assert_eq!((sent.op_code, &sent.data[..], sent.reliable, sent.deferred), (7, &b"to ann"[..], false, false));
+        let nodes: Vec<_> = sent.recipients.unwrap().into_iter().map(|it| it.node).collect();
+        assert_eq!(nodes, ["node1".into(), "far".into()]);
+        assert_eq!(&*sent.sender.unwrap().username, "ann");
+        let (_, it) = told(format!("d.match_kick, {{{one}}}")).await;
+        assert_eq!(it.seen.kicked.lock().pop().unwrap().session_id, Uuid::from_u128(1));
+        let (_, it) = told("d.match_label_update, 'second'".to_owned()).await;
+        assert_eq!(*it.seen.labels.lock(), ["second"]);
+
+        for (refusal, call, expected) in [
+            (Refusal::Stopped, "d.broadcast_message(1)", "match stopped"),
+            (Refusal::Stopped, "d.match_label_update('x')", "match stopped"),
+            (Refusal::DeferredFull, "d.broadcast_message_deferred(1)", "error deferring message broadcast: too many deferred message broadcasts per tick"),
+        ] {
+            let code = format!("local ok, e = pcall(function() {call} end) return e");
+            let mut it = maker.make("m", json!({ "code": code })).await.unwrap();
+            *it.seen.refusal.lock() = Some(refusal);
+            let told = it.signal(0, String::new()).await.unwrap().unwrap();
+            assert_eq!(told, format!("code:1: {expected}"));
+        }
+    });
+}
+
+#[test]
+fn results_that_do_not_fit_end_the_match_in_the_words_of_the_reference() {
+    let join = handler(
+        "function M.match_init(ctx, params) return {f = assert(loadstring('local state = ... ' .. params.code))}, 10, '' end
+        function M.match_join_attempt(ctx, d, tick, state) return state.f(state) end
+        function M.match_loop(ctx, d, tick, state) return state.f(state) end
+        function M.match_signal(ctx, d, tick, state) return state.f(state) end",
+    );
+    let bench = bench(&[("m.lua", &join)]);
+    bench.run(|maker| async move {
+        let make = async |code: &str| maker.make("m", json!({ "code": code })).await.unwrap();
+        let few = "Match join attempt returned too few values, stopping match - expected: state, join result boolean, optional reject reason string";
+        let fewer = "Match join attempt returned incorrect or too few values, stopping match - expected: state, join result boolean, optional reject reason string";
+        let other = "Match join attempt returned non-boolean join result or non-string reject reason, stopping match";
+        for (code, expected) in [
+            ("return", Err(few)),
+            ("return 'why'", Err(fewer)),
+            ("return state", Err(other)),
+            ("return state, true, nil", Err(other)),
+            ("return state, 5, 'why'", Err("Match join attempt returned non-boolean join result, stopping match")),
+            ("return 1, state, true", Err("Match join attempt returned too many values, stopping match")),
+            ("return nil, true", Ok(None)),
+            ("return true", Ok(None)),
+            ("return state, false, 'why'", Ok(Some((false, "why")))),
+            ("return state, true", Ok(Some((true, "")))),
+        ] {
+            let answer = make(code).await.join_attempt(0, attempt(&[])).await;
+            let answer = answer.map(|it| it.map(|it| (it.allow, it.reason)));
+            let answer = answer.map_err(|error| error.message().to_owned());
+            let expected = expected.map(|it| it.map(|(allow, reason): (_, &str)| (allow, reason.to_owned())));
+            assert_eq!(answer, expected.map_err(str::to_owned), "{code}");
+        }
+        for (code, expected) in [
+            ("return", Ok(Turn::End)),
+            ("return nil", Ok(Turn::End)),
+            ("return state, nil", Ok(Turn::End)),
+            ("return state", Ok(Turn::Continue)),
+            ("return false", Ok(Turn::Continue)),
+            ("return state, 1", Err("Match loop returned too many values, stopping match")),
+        ] {
+            let mut it = make(code).await;
+            let turn = it.tick(0, vec![]).await.map_err(|error| error.message().to_owned());
+            assert_eq!(turn, expected.map_err(str::to_owned), "{code}");
+            let goes_on = it.tick(1, vec![]).await.is_ok();
+            assert_eq!(goes_on, turn == Ok(Turn::Continue) && code != "return false" || turn == Ok(Turn::End));
+        }
+        for (code, expected) in [
+            ("return state", Err("Match signal returned non-string result, stopping match")),
+            ("return", Err("Match signal returned non-string result, stopping match")),
+            ("return state, 5", Err("Match signal returned non-string result, stopping match")),
+            ("return 1, state, 'x'", Err("Match signal returned too many values, stopping match")),
+            ("return nil, 'x'", Ok(None)),
+            ("return 'x'", Ok(None)),
+            ("return state, nil", Ok(Some(""))),
+            ("return state, 'x'", Ok(Some("x"))),
+        ] {
+            let answer = make(code).await.signal(0, String::new()).await;
+            let answer = answer.map_err(|error| error.message().to_owned());
+            assert_eq!(answer, expected.map(|it| it.map(str::to_owned)).map_err(str::to_owned), "{code}");
+        }
     });
 }
