@@ -20,6 +20,8 @@ pub struct Index<K, D> {
     by_key: HashMap<K, u64>,
     fields: Vec<Field>,
     names: HashMap<String, usize>,
+    /// Fields that no document has any more: others take their places, since names come from clients.
+    free: Vec<usize>,
     /// The number of the next document; later ones have higher numbers.
     next: u64,
 }
@@ -37,6 +39,8 @@ struct Document<K, D> {
 /// Which documents have which values in a field.
 #[derive(Debug, Default)]
 struct Field {
+    /// Nothing while it is free.
+    name: Option<String>,
     texts: BTreeMap<String, BTreeSet<u64>>,
     numbers: BTreeMap<i64, BTreeSet<u64>>,
 }
@@ -101,6 +105,7 @@ impl<K, D> Default for Index<K, D> {
             by_key: HashMap::new(),
             fields: Vec::new(),
             names: HashMap::new(),
+            free: Vec::new(),
             next: 0,
         }
     }
@@ -165,8 +170,8 @@ impl<K: Clone + Eq + Hash, D> Index<K, D> {
     pub fn remove(&mut self, key: &K) -> Option<D> {
         let number = self.by_key.remove(key)?;
         let document = self.documents.remove(&number)?;
-        for (field, value) in document.values {
-            let field = &mut self.fields[field];
+        for (at, value) in document.values {
+            let field = &mut self.fields[at];
             match value {
                 Value::Text(text) => {
                     if let Some(documents) = field.texts.get_mut(&text) {
@@ -184,6 +189,13 @@ impl<K: Clone + Eq + Hash, D> Index<K, D> {
                         }
                     }
                 }
+            }
+            if field.texts.is_empty()
+                && field.numbers.is_empty()
+                && let Some(name) = field.name.take()
+            {
+                self.names.remove(&name);
+                self.free.push(at);
             }
         }
         Some(document.data)
@@ -258,9 +270,13 @@ impl<K: Clone + Eq + Hash, D> Index<K, D> {
         if let Some(field) = self.names.get(&name) {
             return *field;
         }
-        self.fields.push(Field::default());
-        self.names.insert(name, self.fields.len() - 1);
-        self.fields.len() - 1
+        let field = self.free.pop().unwrap_or_else(|| {
+            self.fields.push(Field::default());
+            self.fields.len() - 1
+        });
+        self.fields[field].name = Some(name.clone());
+        self.names.insert(name, field);
+        field
     }
 
     fn named(&self, name: &str) -> Option<&Field> {
@@ -467,6 +483,23 @@ mod tests {
         assert_eq!(found(&index, "*", &["-value.n"]), ["d", "a", "b", "c"]);
         assert_eq!(found(&index, "*", &["value.s"]), ["c", "a", "d", "b"]);
         assert_eq!(found(&index, "*", &["value.unknown", "-value.s"]), ["d", "a", "c", "b"]);
+    }
+
+    #[test]
+    fn a_field_that_no_document_has_is_forgotten() {
+        let mut index = Index::default();
+        for at in 0..100 {
+            let mut fields = Fields::default();
+            fields.json("value", &json!({ format!("f{at}"): ["x", "x", 1], "kept": "x" }));
+            index.put("a", (), fields, |_| true);
+            assert_eq!(found(&index, &format!("value.f{at}:x"), &[]), ["a"]);
+            assert_eq!(found(&index, &format!("value.f{at}:1"), &[]), ["a"]);
+            let before = format!("value.f{}:x", at - 1);
+            assert_eq!(found(&index, &before, &[]), [""; 0]);
+        }
+        assert_eq!((index.fields.len(), index.names.len()), (2, 2));
+        index.remove(&"a");
+        assert_eq!((index.names.len(), index.free.len()), (0, 2));
     }
 
     #[test]
