@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor as _, Addr};
 use guildhall_actors::{
     cx::Cx,
-    realtime::{matches, party, presence_events},
+    realtime::{matches, matchmaker, party, presence_events},
     registry::{Loaded, Register, Registry, Standing},
     resources::leaderboard::schedule::Leaderboards,
     runtime::{
@@ -84,6 +84,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     presence_events::run(&cx);
     party::run(&cx);
     let leaderboards = Leaderboards::run(&cx).await?;
+    let matchmaker = matchmaker::run(&cx);
 
     let connections = Connections::default();
     let edge = Edge::new(Arc::clone(&cx), connections.clone())?;
@@ -128,6 +129,7 @@ async fn serve(config: Arc<Config>, io: Handle) -> Result<(), Failure> {
     connections.close_all(&cx, grace.saturating_sub(began.elapsed())).await;
     stop.stop(true).await;
     leaderboards.stop().await;
+    matchmaker.stop();
     drop(modules);
     opened.close().await;
     info!("stopped");

@@ -10,7 +10,10 @@ use crate::{
     metrics::Metrics,
     passwords::Passwords,
     providers::Providers,
-    realtime::{matches::Matches, party::Parties, session::Sockets, tracker::Tracker},
+    realtime::{
+        matches::Matches, matchmaker::Matchmaker, party::Parties, session::Sockets,
+        tracker::Tracker,
+    },
     registry::Published,
     resources::{Batches, leaderboard::Boards, storage_index::StorageIndexes},
     runtime::{
@@ -62,6 +65,8 @@ pub struct Cx {
     pub matches: Matches,
     /// Parties.
     pub parties: Parties,
+    /// The matchmaker.
+    pub matchmaker: Matchmaker,
     /// Storage objects in memory, as modules asked for.
     pub storage_index: StorageIndexes,
     /// What is counted and timed.
@@ -118,6 +123,7 @@ impl Cx {
             match_arbiters,
             matches,
             parties,
+            matchmaker: Matchmaker::default(),
             storage_index,
             metrics,
             events,

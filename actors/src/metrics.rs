@@ -9,6 +9,7 @@
 
 mod custom;
 mod latency;
+mod matchmaker;
 mod page;
 mod socket;
 
@@ -25,12 +26,12 @@ use std::{
 use guildhall_core::{Code, config::Config};
 use parking_lot::Mutex;
 
-pub use self::socket::SocketFigures;
 use self::{
     custom::Custom,
     latency::{Latency, Summary},
     page::{Kind, Labels, Page, Value},
 };
+pub use self::{matchmaker::MatchmakerFigures, socket::SocketFigures};
 use crate::{
     host::Language,
     runtime::pool::{PoolStats, PoolWatch},
@@ -322,6 +323,8 @@ pub struct Metrics {
     custom: Custom,
     /// Events dropped because the queue was full.
     pub dropped_events: Counter,
+    /// What happens in the matchmaker.
+    pub matchmaker: MatchmakerFigures,
     /// What happened on sockets.
     pub socket: SocketFigures,
 }
@@ -363,6 +366,7 @@ impl Metrics {
             pools: Mutex::default(),
             custom: Custom::new(&config.metrics.custom_prefix, config.metrics.custom_scope_limit),
             dropped_events: Counter::default(),
+            matchmaker: MatchmakerFigures::default(),
             socket: SocketFigures::default(),
         }
     }
@@ -423,6 +427,7 @@ impl Metrics {
         self.write_pools(&mut page);
         page.one(DROPPED_EVENTS, Value::Whole(self.dropped_events.value()));
         self.socket.write(&mut page);
+        self.matchmaker.write(&mut page);
         page.one(SESSIONS, Value::Whole(now.sessions as u64));
         page.one(PRESENCES, Value::Whole(now.presences as u64));
         page.one(AUTHORITATIVE_MATCHES, Value::Whole(now.matches as u64));

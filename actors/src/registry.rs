@@ -621,11 +621,11 @@ fn standing(registration: &Registration, served: &Served) -> (String, Standing) 
         | Point::SubscriptionNotificationApple
         | Point::PurchaseNotificationGoogle
         | Point::SubscriptionNotificationGoogle
-        | Point::Match => (name.clone(), Standing::Answers),
-        Point::MatchmakerMatched
+        | Point::Match
+        | Point::MatchmakerMatched
         | Point::MatchmakerOverride
-        | Point::MatchmakerProcessor
-        | Point::Shutdown => (name.clone(), Standing::Unserved),
+        | Point::MatchmakerProcessor => (name.clone(), Standing::Answers),
+        Point::Shutdown => (name.clone(), Standing::Unserved),
     }
 }
 

@@ -7,7 +7,10 @@ use crate::{
     endpoint::EndpointVisitor,
     envelope::{SocketMessageVisitor, WithSocketMessage},
     host::HostFunction,
-    realtime::{channel, matches as realtime_matches, party as realtime_party, ping, rpc},
+    realtime::{
+        channel, matches as realtime_matches, matchmaker as realtime_matchmaker,
+        party as realtime_party, ping, rpc,
+    },
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
         leaderboard, link, matches, matchmaker, multi_update, notification, party, provider,
@@ -144,6 +147,8 @@ socket_table! {
     realtime_party::PartyJoinRequestList,
     realtime_party::PartyDataSend,
     realtime_party::PartyUpdate,
+    realtime_matchmaker::MatchmakerAdd,
+    realtime_matchmaker::MatchmakerRemove,
     ping::Ping,
     ping::Pong,
     rpc::Rpc,

@@ -82,6 +82,8 @@ pub struct Session {
     pub outgoing: Outgoing,
     /// Whether what the session left in the server is taken away, or about to be.
     ended: AtomicBool,
+    /// Whether it may have tickets of the matchmaker.
+    waits: AtomicBool,
     /// Where it is present. Locked before any stream of the tracker.
     pub(super) present: Mutex<Present>,
 }
@@ -109,6 +111,7 @@ impl Session {
             caller,
             outgoing: Outgoing::new(queue),
             ended: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
             present: Mutex::default(),
         }
     }
@@ -150,9 +153,17 @@ impl Session {
         self.outgoing.close(closing);
     }
 
+    /// Marks it as one that may have tickets of the matchmaker, which its end takes back; `false` where
+    /// it has ended.
+    pub(super) fn begin_waiting(&self) -> bool {
+        // Either this sees the end, or the end sees this: both are of one order.
+        self.waits.store(true, Ordering::SeqCst);
+        !self.has_ended()
+    }
+
     /// Whether it is at its end: no longer in the server's tables.
     pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -238,10 +249,13 @@ impl Cx {
     /// Takes away what a session left: presences, follows, its place in the tables. Only the first
     /// call does anything.
     pub fn end_session(&self, session: &Arc<Session>, reason: PresenceReason) {
-        if session.ended.swap(true, Ordering::AcqRel) {
+        if session.ended.swap(true, Ordering::SeqCst) {
             return;
         }
         self.sockets.by_id.remove(&session.id);
+        if session.waits.load(Ordering::SeqCst) {
+            self.matchmaker.remove_session(session.id);
+        }
         self.tracker.end(session, reason);
     }
 

@@ -1,5 +1,4 @@
-//! The matchmaker, as its state is shown. What runs it is the realtime part, which is not built: no
-//! ticket waits.
+//! The matchmaker, as its state is shown to clients. What runs it is in `realtime/matchmaker`.
 
 use guildhall_core::{Caller, Result};
 use guildhall_proto::{Empty, api::MatchmakerStats};
@@ -12,7 +11,6 @@ endpoints! {
         { auth: Session, body: Body::None, handle: get_matchmaker_stats, input: false }
 }
 
-async fn get_matchmaker_stats(_: &Cx, _: &mut Caller, _: Empty) -> Result<MatchmakerStats> {
-    // The matchmaker's own figures join here.
-    Ok(MatchmakerStats::default())
+async fn get_matchmaker_stats(cx: &Cx, _: &mut Caller, _: Empty) -> Result<MatchmakerStats> {
+    Ok(MatchmakerStats::clone(&cx.matchmaker.stats()))
 }

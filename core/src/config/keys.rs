@@ -54,7 +54,7 @@ settings! {
         /// Leaderboards and tournaments.
         leaderboard: Leaderboard;
         /// The matchmaker.
-        matchmaker: Matchmaker, unserved;
+        matchmaker: Matchmaker;
         /// Validation of purchases.
         iap: Iap;
         /// Google's OAuth client, for the authorization codes of Google Play Games.

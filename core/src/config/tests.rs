@@ -373,14 +373,14 @@ fn old_names_set_the_new_ones_and_are_named() {
 fn keys_without_effect_are_named_together_if_they_are_set() {
     let file = temporary(
         "unserved.yml",
-        "config: [a.yml]\nmatchmaker: { max_tickets: 4, interval_sec: 15 }\niap: { google: { package_name: x } }\n",
+        "config: [a.yml]\nmetrics: { reporting_freq_sec: 5 }\niap: { google: { package_name: x } }\n",
     );
     let warnings = load(&["--config", &file], &[]).unwrap().warnings;
     assert_eq!(
         warnings,
         [
             format!("{file}: config has no effect in a file"),
-            "not served yet, so without effect: matchmaker.max_tickets".to_owned(),
+            "not served yet, so without effect: metrics.reporting_freq_sec".to_owned(),
             "without effect: iap.google.package_name".to_owned(),
         ]
     );

@@ -4,7 +4,7 @@ use super::{
     clause::Sizes,
     index::{Index, Waiting},
     search::Search,
-    ticket::Ticket,
+    ticket::{Counts, Ticket},
 };
 
 /// What makes groups around one ticket.
@@ -26,6 +26,8 @@ const MAX_TRIED: usize = 512;
 const MAX_CHOICES: usize = 4096;
 /// Groups larger than this are made of the first ones only.
 const MAX_EXACT: u32 = 1024;
+/// So many of the tickets that fit are offered to modules in combinations.
+const MAX_OFFERED: usize = 64;
 /// For a group smaller than the largest so many tickets are looked at, all sizes together.
 const MAX_LOOKS: usize = 1 << 16;
 
@@ -82,6 +84,36 @@ impl<'a> Grouping<'a> {
             size = others.iter().filter_map(below).max()?;
         }
         None
+    }
+
+    /// The others of every group that can be made, up to `most`, those of the best matches first;
+    /// for modules that choose among them. Whoever of the others still `waits` is only in groups of
+    /// the largest size it wants.
+    pub(super) fn offers(&self, most: usize, waits: impl Fn(u32) -> bool) -> Vec<Vec<u32>> {
+        let counts = self.ticket.counts;
+        let own = self.ticket.size();
+        let Some(room) = counts.max().checked_sub(own).filter(|room| *room > 0) else {
+            return Vec::new();
+        };
+        let (min, max) = (counts.min(), counts.max());
+        let sizes = Sizes { min, least_max: min, max, exact: None, room };
+        let search = Search::new(self.index, self.ticket.query(), sizes);
+        let others: Vec<(u32, &Ticket)> = self
+            .fitting(&search, 0)
+            .take(MAX_OFFERED)
+            .filter_map(|slot| Some((slot, &*self.index.at(slot)?.ticket)))
+            .collect();
+        let mut offers = Offers {
+            grouping: self,
+            sizes: others.iter().map(|(slot, it)| (waits(*slot), it.counts)).collect(),
+            others,
+            most,
+            choices: MAX_CHOICES.max(most * 4),
+            chosen: Vec::new(),
+            made: Vec::new(),
+        };
+        offers.go_on(0, own);
+        offers.made
     }
 
     /// The tickets found from slot `first` on that may meet this one.
@@ -189,5 +221,48 @@ impl<'g> Choice<'g> {
             self.chosen.pop();
         }
         self.made(at + 1, left)
+    }
+}
+
+/// A walk through all combinations of tickets.
+struct Offers<'g> {
+    grouping: &'g Grouping<'g>,
+    others: Vec<(u32, &'g Ticket)>,
+    /// Whether each of them takes only the largest size it wants, and what it wants.
+    sizes: Vec<(bool, Counts)>,
+    most: usize,
+    choices: usize,
+    /// Places in `others`.
+    chosen: Vec<usize>,
+    made: Vec<Vec<u32>>,
+}
+
+impl Offers<'_> {
+    /// Goes through the combinations of those chosen, `size` with who looks, and others from `at` on.
+    fn go_on(&mut self, at: usize, size: u32) {
+        for next in at..self.others.len() {
+            if self.made.len() >= self.most || self.choices == 0 {
+                return;
+            }
+            self.choices -= 1;
+            let (slot, ticket) = self.others[next];
+            let size = size.saturating_add(ticket.size());
+            let chosen: Vec<u32> = self.chosen.iter().map(|at| self.others[*at].0).collect();
+            if size > self.grouping.ticket.counts.max()
+                || !self.grouping.meets_all(slot, ticket, &chosen)
+            {
+                continue;
+            }
+            self.chosen.push(next);
+            let wanted = |at: &usize| {
+                let (waits, counts) = self.sizes[*at];
+                counts.allow(size) && (!waits || size == counts.max())
+            };
+            if self.grouping.ticket.counts.allow(size) && self.chosen.iter().all(wanted) {
+                self.made.push(chosen.into_iter().chain([slot]).collect());
+            }
+            self.go_on(next + 1, size);
+            self.chosen.pop();
+        }
     }
 }

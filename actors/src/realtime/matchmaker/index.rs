@@ -101,6 +101,11 @@ impl Index {
         slots.filter_map(|(slot, waiting)| Some((slot as u32, waiting.as_ref()?)))
     }
 
+    /// What waits, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// The tickets that a session waits in, alone or with its party; oldest first.
     pub(super) fn of_session(&self, session_id: &Uuid) -> &[u32] {
         self.by_session.get(session_id).map_or(&[], Vec::as_slice)

@@ -7,19 +7,24 @@
 //! of the first that go together. What a ticket has looked at in vain it does not look at again
 //! until somebody new comes.
 
+mod actor;
 mod clause;
 mod explain;
 mod group;
 mod index;
+mod matched;
+mod messages;
 mod pool;
 mod search;
 mod slots;
 mod ticket;
 
 pub use self::{
+    actor::{Matchmaker, Running, run},
     explain::{ClauseCount, Explanation, Lack},
-    pool::{Completion, Group, Pool, Rules},
-    ticket::{Counts, NewTicket, NotAdded, Owner, Presence, Ticket},
+    messages::{MatchmakerAdd, MatchmakerRemove, query_of},
+    pool::{Completion, Group, MAX_OFFERS, Pool, Rules},
+    ticket::{Counts, NewTicket, NotAdded, NotFound, Owner, Presence, Ticket},
 };
 
 #[cfg(test)]

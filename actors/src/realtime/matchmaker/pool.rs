@@ -53,6 +53,9 @@ pub struct Completion {
 /// So many of the last completions are kept.
 const COMPLETIONS: usize = 10;
 
+/// So many groups are offered to a module in an interval.
+pub const MAX_OFFERS: usize = 2_000;
+
 /// All tickets that wait.
 ///
 /// Nothing here knows a clock or chance: the same calls give the same groups.
@@ -110,6 +113,11 @@ impl Pool {
     /// How many of them look for others.
     pub fn active(&self) -> usize {
         self.active.len()
+    }
+
+    /// The oldest tickets, at most so many.
+    pub fn oldest(&self, count: usize) -> impl Iterator<Item = Uuid> {
+        self.index.iter().take(count).map(|(_, waiting)| waiting.ticket.id)
     }
 
     /// When the oldest ticket was made, in Unix nanoseconds.
@@ -209,10 +217,79 @@ impl Pool {
             }
         }
         self.complete(&groups, now_ns);
+        self.renumber();
+        groups
+    }
+
+    fn renumber(&mut self) {
         if let Some(before) = self.index.renumber() {
             let now = |slot: &u32| before.binary_search(slot).ok().map(|slot| slot as u32);
             self.active = self.active.iter().filter_map(now).collect();
         }
+    }
+
+    /// Lets an interval pass in which a module chooses: the groups that can be made, each with who
+    /// looked for the others at its end. The tickets wait on. `is_late` as for
+    /// [`process`](Self::process).
+    ///
+    /// No more than [`MAX_OFFERS`] groups are offered, evenly of those who look; who is still active
+    /// is only offered in groups of the largest size it wants.
+    ///
+    /// Source: Nakama, `processOverride`, which offers all combinations, and tickets in small groups
+    /// never.
+    pub fn offers(&mut self, mut is_late: impl FnMut() -> bool) -> Vec<Group> {
+        let mut last = BTreeSet::new();
+        for slot in &self.active {
+            let Some(waiting) = self.index.at_mut(*slot) else { continue };
+            waiting.intervals += 1;
+            let counts = waiting.ticket.counts;
+            if waiting.intervals >= self.rules.max_intervals || counts.min() == counts.max() {
+                last.insert(*slot);
+            }
+        }
+        let waits = |slot: u32| self.active.contains(&slot) && !last.contains(&slot);
+        let each = MAX_OFFERS.checked_div(self.active.len()).unwrap_or_default().max(1);
+        let (mut late, mut groups) = (false, Vec::new());
+        for slot in &self.active {
+            late = late || is_late();
+            let mutual = self.rules.mutual && !late;
+            let Some(grouping) = Grouping::new(&self.index, *slot, mutual, 0) else { continue };
+            for mut others in grouping.offers(each.min(MAX_OFFERS - groups.len()), waits) {
+                others.push(*slot);
+                let tickets = others.iter().filter_map(|slot| self.index.at(*slot));
+                let tickets = tickets.map(|waiting| Arc::clone(&waiting.ticket)).collect();
+                groups.push(Group { tickets });
+            }
+        }
+        self.active.retain(|slot| !last.contains(slot));
+        groups
+    }
+
+    /// Lets an interval pass in which a module makes the groups: all tickets, the oldest first. All
+    /// stay active.
+    ///
+    /// Source: Nakama, `processCustom`.
+    pub fn all(&mut self) -> Vec<Arc<Ticket>> {
+        self.index.iter_mut().for_each(|waiting| waiting.intervals += 1);
+        self.index.iter().map(|(_, waiting)| Arc::clone(&waiting.ticket)).collect()
+    }
+
+    /// Makes the groups that a module chose, by the ids of their tickets. Left out is one of which
+    /// a ticket waits no longer, or stands in an earlier one or twice, and an empty one.
+    pub fn form(&mut self, chosen: &[Vec<Uuid>], now_ns: i64) -> Vec<Group> {
+        self.taken.clear();
+        let mut groups = Vec::new();
+        for ids in chosen {
+            let slots: BTreeSet<u32> = ids.iter().filter_map(|id| self.index.slot_of(id)).collect();
+            if slots.len() < ids.len() || ids.is_empty() {
+                continue;
+            }
+            let slots = ids.iter().filter_map(|id| self.index.slot_of(id)).collect::<Vec<_>>();
+            let tickets = slots.into_iter().filter_map(|slot| self.take(slot)).collect();
+            groups.push(Group { tickets });
+        }
+        self.complete(&groups, now_ns);
+        self.renumber();
         groups
     }
 

@@ -143,6 +143,8 @@ pub enum NotAdded {
     DuplicateSession,
     /// The party, or one of the sessions, has as many as it may have.
     TooManyTickets,
+    /// The matchmaker stops, or one of the sessions has ended.
+    Unavailable,
 }
 
 impl fmt::Display for NotAdded {
@@ -151,11 +153,24 @@ impl fmt::Display for NotAdded {
             Self::Query => "matchmaker query invalid",
             Self::DuplicateSession => "matchmaker duplicate session",
             Self::TooManyTickets => "matchmaker too many tickets",
+            Self::Unavailable => "matchmaker not available",
         })
     }
 }
 
 impl std::error::Error for NotAdded {}
+
+/// A ticket that is to be removed is not there, or is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotFound;
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("matchmaker ticket not found")
+    }
+}
+
+impl std::error::Error for NotFound {}
 
 /// A ticket that waits, or waited until it was matched.
 #[derive(Debug)]
