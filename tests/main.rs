@@ -14,6 +14,7 @@ mod host_functions;
 mod matches;
 mod native;
 mod operator;
+mod parties;
 mod permissions;
 mod providers;
 mod runaway;

@@ -18,7 +18,7 @@ use tungstenite::{
 
 use crate::{
     host_functions::FORWARD,
-    support::{SERVER_KEY, Server, Setup, socket::Socket},
+    support::{SERVER_KEY, Setup, socket::Socket},
 };
 
 #[test]
@@ -162,16 +162,7 @@ fn a_client_that_does_not_read_is_closed_with_its_reason_and_slows_nobody() {
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     let end = stuffed.join().unwrap().closed();
     assert_eq!(end, (1000, "session outgoing queue full".to_owned()));
-    assert_eq!(metric(&server, "sessions"), 1);
-}
-
-/// The value of a metric without labels.
-fn metric(server: &Server, name: &str) -> u64 {
-    let url = format!("http://127.0.0.1:{}/", server.metrics_port);
-    let page = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
-    let name = format!("nakama_{name}{{");
-    let line = page.lines().find(|line| line.starts_with(&name)).unwrap();
-    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    assert_eq!(server.metric("sessions"), 1);
 }
 
 #[test]
@@ -192,9 +183,9 @@ fn garbage_ends_its_connection_alone() {
         assert!(rest.starts_with(b"HTTP/1.1 101 "));
     }
     assert_eq!(steady.call(json!({ "ping": {} })), json!({ "pong": {} }));
-    until(|| metric(&server, "sessions") == 1);
-    assert_eq!(metric(&server, "socket_ws_opened"), 51);
-    assert_eq!(metric(&server, "socket_ws_closed"), 50);
+    until(|| server.metric("sessions") == 1);
+    assert_eq!(server.metric("socket_ws_opened"), 51);
+    assert_eq!(server.metric("socket_ws_closed"), 50);
     assert!(!server.log().contains("panic"), "{}", server.log());
 }
 

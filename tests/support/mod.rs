@@ -259,6 +259,16 @@ impl Server {
         self.send("POST", &path, &[], Some(payload.to_owned()))
     }
 
+    /// The value of a metric without labels of its own: `sessions`.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://127.0.0.1:{}/", self.metrics_port);
+        let page = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+        let name = format!("nakama_{name}{{");
+        let line = page.lines().find(|line| line.starts_with(&name)).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+
     /// The resident memory of the server process alone, in MB.
     pub fn resident_mb(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
