@@ -250,6 +250,12 @@ pub struct Routes {
 }
 
 impl Routes {
+    /// Routes with nothing but these handlers of matches.
+    #[cfg(test)]
+    pub(crate) fn with_matches(matches: MatchHandlers) -> Self {
+        Self { matches, ..Self::default() }
+    }
+
     /// Which publication this is; 0 before any.
     pub fn generation(&self) -> u64 {
         self.generation

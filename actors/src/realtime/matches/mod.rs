@@ -9,6 +9,8 @@ mod actor;
 mod handle;
 mod listing;
 mod registry;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::{collections::BTreeMap, time::Duration};
