@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-use crate::query::{Fields, Found, Index, Query, SortKey};
+use crate::query::{Fields, Found, Index, Query, Sort, SortKey};
 
 /// Documents of type `D`, found by the fields of their labels.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Labels<D> {
     index: RwLock<Index<Uuid, D>>,
     /// Locked after the index by those who need both. Nothing in place of a document: it goes.
     waiting: Mutex<IndexMap<Uuid, Option<(D, Fields)>>>,
+    /// The field whose highest number is first among equals.
+    newest: Option<&'static str>,
 }
 
 /// Changes that wait; who makes one more takes them all in.
@@ -24,11 +26,16 @@ const MOST_WAITING: usize = 4096;
 
 impl<D> Default for Labels<D> {
     fn default() -> Self {
-        Self { index: RwLock::default(), waiting: Mutex::default() }
+        Self { index: RwLock::default(), waiting: Mutex::default(), newest: None }
     }
 }
 
 impl<D> Labels<D> {
+    /// An index in which, among equals, the document with the highest number in `field` is first.
+    pub fn newest_by(field: &'static str) -> Self {
+        Self { newest: Some(field), ..Self::default() }
+    }
+
     /// Lets a document be found, in the place of an earlier one with its id.
     pub fn put(&self, id: Uuid, document: D, fields: Fields) {
         self.change(id, Some((document, fields)));
@@ -57,14 +64,16 @@ impl<D> Labels<D> {
         let mut index = self.index.write();
         for (id, change) in mem::take(&mut *self.waiting.lock()) {
             match change {
-                Some((document, fields)) => index.put(id, document, fields, |_| false),
+                Some((document, fields)) => {
+                    index.put(id, document, fields, |name| Some(name) == self.newest)
+                }
                 None => drop(index.remove(&id)),
             }
         }
     }
 
-    /// At most `limit` documents that match, the best first and among equals the older, behind
-    /// `after`; each as `show` shows it.
+    /// At most `limit` documents that match, the best first and among equals the older, unless a field
+    /// says otherwise, behind `after`; each as `show` shows it.
     pub fn search<T>(
         &self,
         query: &Query,
@@ -73,7 +82,9 @@ impl<D> Labels<D> {
         show: impl FnMut(Found<'_, Uuid, D>) -> T,
     ) -> Vec<T> {
         self.settle();
-        self.index.read().search(query, &[], after, limit).into_iter().map(show).collect()
+        let by_field = |field| vec![Sort::parse("_score"), Sort::parse(&format!("-{field}"))];
+        let order = self.newest.map(by_field).unwrap_or_default();
+        self.index.read().search(query, &order, after, limit).into_iter().map(show).collect()
     }
 }
 
@@ -106,6 +117,22 @@ mod tests {
         labels.remove(Uuid::from_u128(4));
         assert_eq!(found("label.mode:a"), [""; 0]);
         assert_eq!(found("label.mode:b"), ["three", "changed"]);
+    }
+
+    #[test]
+    fn a_field_may_put_the_newest_first_among_equals() {
+        let labels = Labels::newest_by("made");
+        for (id, made, mode) in [(1, 10.0, "a"), (2, 30.0, "b"), (3, 20.0, "a")] {
+            let mut fields = Fields::default();
+            fields.number("made", made);
+            fields.text("mode", mode);
+            labels.put(Uuid::from_u128(id), id, fields);
+        }
+        let found = |query: &str| {
+            labels.search(&Query::parse(query).unwrap(), None, 10, |found| *found.data)
+        };
+        assert_eq!(found("*"), [2, 3, 1]);
+        assert_eq!(found("made:>0 mode:a"), [3, 1, 2]);
     }
 
     #[test]

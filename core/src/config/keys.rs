@@ -398,9 +398,8 @@ settings! {
         join_marker_deadline_ms: u64 = 15_000, min(1), retired;
         /// Time after which an empty match is stopped (s); 0 = never.
         max_empty_sec: u64 = 0;
-        /// Interval at which changed labels reach the match listing (ms). Without effect: they do at
-        /// once.
-        label_update_interval_ms: u64 = 1000, min(1), retired;
+        /// Interval at which changed labels are taken into the match listing (ms); a listing takes them in at once.
+        label_update_interval_ms: u64 = 1000, min(1);
     }
 
     /// `tracker.*`.

@@ -25,12 +25,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{count, listing::Listing, shown};
+use super::{count, listing::fields, shown};
 use crate::{
     clock,
     cx::Cx,
     envelope::Refusal,
     realtime::{
+        labels::Labels,
         outgoing::Encoded,
         session::{PresenceReason, Session},
         stream::{Stream, mode},
@@ -60,7 +61,7 @@ pub struct Handle {
     /// The match's task.
     waker: AtomicWaker,
     bounds: config::Match,
-    listing: Arc<Listing>,
+    listing: Arc<Labels<()>>,
     cx: Weak<Cx>,
 }
 
@@ -149,7 +150,7 @@ impl Handle {
         cx: &Arc<Cx>,
         identity: MatchIdentity,
         handler_name: &str,
-        listing: &Arc<Listing>,
+        listing: &Arc<Labels<()>>,
     ) -> Self {
         let stream =
             Stream::labelled(mode::MATCH_AUTHORITATIVE, identity.id, Arc::clone(&identity.node));
@@ -171,10 +172,15 @@ impl Handle {
         }
     }
 
-    /// Notes what the handler's init decided.
+    /// Notes what the handler's init decided, and lists the match.
     pub(super) fn begin(&self, init: MatchInit) {
         self.tick_rate_hz.get_or_init(|| init.tick_rate_hz);
-        *self.label.lock() = init.label.into();
+        self.relabel(&init.label);
+    }
+
+    fn relabel(&self, label: &str) {
+        *self.label.lock() = label.into();
+        self.listing.put(self.id(), (), fields(self, label));
     }
 
     /// The match's own id.
@@ -384,12 +390,16 @@ impl Handle {
         .await
     }
 
-    /// Takes nothing any more; whether it did until now. Those who wait for an answer get none.
+    /// Takes nothing any more, and is listed no more; whether it was until now. Those who wait for an
+    /// answer get none.
     pub(super) fn close(&self) -> bool {
         let mut queues = self.queues.lock();
         let ended = Queues { ended: true, stop: queues.stop, ..Queues::default() };
         let before = std::mem::replace(&mut *queues, ended);
         drop(queues);
+        if !before.ended {
+            self.listing.remove(self.id());
+        }
         !before.ended
     }
 
@@ -483,12 +493,16 @@ impl Dispatcher for Handle {
     }
 
     fn update_label(&self, label: &str) -> Result<(), Refused> {
-        self.is_running()?;
+        // Locked so that a match that ends meanwhile is not listed again.
+        let queues = self.queues.lock();
+        if queues.ended {
+            return Err(Refused::Stopped);
+        }
         if label.len() > LABEL_MAX_BYTES {
             return Err(Refused::LabelTooLong);
         }
-        *self.label.lock() = label.into();
-        self.listing.changed(self.id());
+        self.relabel(label);
+        drop(queues);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use dashmap::DashMap;
 use guildhall_core::{Code, Result, Status, config::Config, session::TokenKey};
 use tokio::{
     sync::{Notify, oneshot},
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 use uuid::Uuid;
 
@@ -20,14 +20,14 @@ use super::{
     ANSWER_WAIT, MatchId,
     actor::Actor,
     handle::{Call, Handle, Pushed, Signal, Stop},
-    listing::{LABEL, Listing},
+    listing::{CREATED, LABEL},
     token,
 };
 use crate::{
     clock,
     cx::Cx,
     query::Query,
-    realtime::{session::PresenceReason, tracker::Presence},
+    realtime::{labels::Labels, session::PresenceReason, tracker::Presence},
     runtime::{call::Argument, matches::MatchIdentity},
 };
 
@@ -55,15 +55,26 @@ pub struct Matches {
     node: Arc<str>,
     token_key: TokenKey,
     running: DashMap<Uuid, Arc<Handle>>,
-    listing: Arc<Listing>,
+    listing: Arc<Labels<()>>,
     stopping: AtomicBool,
     /// A match has ended.
     ended: Notify,
 }
 
-/// Lets modules make matches from now on.
+/// Lets modules make matches from now on, and takes in labels that nobody asks for as long as the I/O
+/// runtime runs.
 pub fn run(cx: &Arc<Cx>) {
     cx.matches.cx.get_or_init(|| Arc::downgrade(cx));
+    let every = Duration::from_millis(cx.config.r#match.label_update_interval_ms);
+    let listing = Arc::clone(&cx.matches.listing);
+    cx.io.spawn(async move {
+        let mut clock = interval(every);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            listing.settle();
+        }
+    });
 }
 
 impl Matches {
@@ -74,7 +85,7 @@ impl Matches {
             node: config.name.as_str().into(),
             token_key: TokenKey::new(config.session.encryption_key.reveal().as_bytes()),
             running: DashMap::new(),
-            listing: Arc::default(),
+            listing: Arc::new(Labels::newest_by(CREATED)),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
         }
@@ -110,7 +121,8 @@ impl Matches {
     /// The matches that a query over their labels finds, the best first and, among equals, those that
     /// were made last.
     pub fn search(&self, query: &Query) -> Vec<Arc<Handle>> {
-        self.listing.search(query, |id| self.running(id))
+        let found = self.listing.search(query, None, usize::MAX, |found| *found.key);
+        found.into_iter().filter_map(|id| self.running(id)).collect()
     }
 
     /// A query for the whole label.
@@ -150,7 +162,6 @@ impl Matches {
 
     fn begin(&self, handle: &Arc<Handle>) {
         self.running.insert(handle.id(), Arc::clone(handle));
-        self.listing.changed(handle.id());
         if self.stopping.load(Ordering::Acquire) {
             handle.stop(Stop::Asked);
         }
@@ -159,7 +170,6 @@ impl Matches {
     /// Takes a match that has ended out of all lists.
     pub(super) fn end(&self, handle: &Handle) {
         self.running.remove(&handle.id());
-        self.listing.changed(handle.id());
         self.ended.notify_waiters();
     }
 
