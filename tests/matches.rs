@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, Setup, socket::Socket};
 
 /// The handlers of one match in each language.
-const HANDLERS: &[&str] = &["arena"];
+const HANDLERS: &[&str] = &["arena", "arena_js"];
 
 fn setup() -> Setup {
     Setup::new()
