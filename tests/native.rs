@@ -5,11 +5,13 @@ use std::{
     process::Command,
     sync::LazyLock,
     thread,
+    time::{Duration, Instant},
 };
 
-use serde_json::json;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
 
-use crate::support::{SERVER_KEY, Server, Setup};
+use crate::support::{SERVER_KEY, Server, Setup, socket::Socket};
 
 /// Where the samples are, built once for all tests. Without a Go toolchain the Go sample is
 /// missing, which is said; with CI=true that is a failure.
@@ -96,4 +98,214 @@ fn a_native_panic_ends_its_own_call_only() {
             echoes.join().unwrap();
         });
     }
+}
+
+/// Makes and signals matches.
+const CALLS: &str = "local nk = require('nakama')
+    nk.register_rpc(function(_, payload)
+      local request = nk.json_decode(payload)
+      return nk.match_create(request.handler, request.params)
+    end, 'make')
+    nk.register_rpc(function(_, payload)
+      local request = nk.json_decode(payload)
+      return nk.match_signal(request.id, request.data)
+    end, 'tell')";
+
+fn with_matches(setup: Setup) -> Server {
+    with_samples(setup.module("calls.lua", CALLS))
+}
+
+fn make(server: &Server, handler: &str, params: Value) -> String {
+    let request = json!({ "handler": handler, "params": params }).to_string();
+    server.rpc("make", &request).ok().as_str().unwrap().to_owned()
+}
+
+fn tell(server: &Server, id: &str, data: &str) -> crate::support::Answer {
+    server.rpc("tell", &json!({ "id": id, "data": data }).to_string())
+}
+
+fn join(socket: &mut Socket, id: &str, password: &str) -> Value {
+    let metadata = json!({ "password": password });
+    socket.call(json!({ "match_join": { "match_id": id, "metadata": metadata } }))
+}
+
+/// A player of a match of the Rust sample.
+fn player(server: &Server, id: &str, name: &str) -> Socket {
+    let mut socket = Socket::open(server, &server.sign_in(name), "");
+    assert_eq!(join(&mut socket, id, "sesame")["match"]["match_id"], json!(id));
+    socket
+}
+
+fn say(socket: &mut Socket, id: &str, op_code: u8, data: &str) {
+    let data = STANDARD.encode(data);
+    let op_code = op_code.to_string();
+    socket.send(json!({ "match_data_send": { "match_id": id, "op_code": op_code, "data": data } }));
+}
+
+/// Number, text and sender of the next message in a match.
+#[track_caller]
+fn heard(socket: &mut Socket) -> (String, String, String) {
+    let message = socket.until("match_data")["match_data"].take();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let data = STANDARD.decode(text(&message["data"])).unwrap();
+    let data = String::from_utf8(data).unwrap();
+    (text(&message["op_code"]), data, text(&message["presence"]["username"]))
+}
+
+/// The ids of the matches with this label.
+fn labelled(server: &Server, label: &Value) -> Vec<String> {
+    let token = server.sign_in("onlooker");
+    let room = label["room"].as_str().unwrap();
+    let path = format!("/v2/match?authoritative=true&query=%2Blabel.room:{room}");
+    let listed = server.get(&path, &token).ok();
+    let matches = listed["matches"].as_array().cloned().unwrap_or_default();
+    let same = matches.iter().filter(|row| {
+        serde_json::from_str::<Value>(row["label"].as_str().unwrap()).unwrap() == *label
+    });
+    same.map(|row| row["match_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until `done`.
+#[track_caller]
+fn eventually(done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it did not come about");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_native_match_plays_from_the_first_join_to_its_end() {
+    let server = with_matches(Setup::new());
+    for language in languages().into_iter().filter(|language| *language != "c") {
+        let shown = if language == "rust" { "native" } else { language };
+        let label = |room: &str| json!({ "language": shown, "room": room });
+        let handler = format!("{language}_match");
+        let id = make(&server, &handler, json!({ "room": format!("{language}_a") }));
+        assert_eq!(labelled(&server, &label(&format!("{language}_a"))), [id.as_str()]);
+
+        let [ann, bob] = ["ann", "bob"].map(|name| format!("{name}_{language}"));
+        let mut first = player(&server, &id, &ann);
+        let mut second = Socket::open(&server, &server.sign_in(&bob), "");
+        let refused = join(&mut second, &id, "open");
+        assert_eq!(refused["error"], json!({ "code": 5, "message": "wrong password" }));
+        assert_eq!(join(&mut second, &id, "sesame")["match"]["presences"][0]["username"], ann);
+
+        say(&mut first, &id, 1, "at once");
+        say(&mut first, &id, 2, "later");
+        say(&mut second, &id, 1, "");
+        for socket in [&mut first, &mut second] {
+            let mut all = [heard(socket), heard(socket), heard(socket)];
+            all.sort();
+            let expected = [("101", "", &bob), ("101", "at once", &ann), ("102", "later", &ann)];
+            let expected = expected.map(|(op, data, by)| (op.into(), data.into(), by.clone()));
+            assert_eq!(all, expected, "{language}");
+        }
+
+        assert_eq!(tell(&server, &id, "hi").ok(), "heard hi with 2");
+        for socket in [&mut first, &mut second] {
+            assert_eq!(heard(socket), ("109".into(), "hi".into(), String::new()));
+        }
+
+        say(&mut first, &id, 4, &format!("{language}_b"));
+        eventually(|| labelled(&server, &label(&format!("{language}_b"))) == [id.as_str()]);
+        assert_eq!(labelled(&server, &label(&format!("{language}_a"))), [""; 0]);
+
+        say(&mut second, &id, 3, "");
+        let left = loop {
+            let event = first.until("match_presence_event")["match_presence_event"].take();
+            if let Some(left) = event["leaves"].get(0) {
+                break left["username"].clone();
+            }
+        };
+        assert_eq!(left, json!(bob));
+        assert_eq!(tell(&server, &id, "one").ok(), "heard one with 1");
+        first.call(json!({ "match_leave": { "match_id": id } }));
+        eventually(|| labelled(&server, &label(&format!("{language}_b"))).is_empty());
+        assert_ne!(tell(&server, &id, "gone").status, 200);
+    }
+    eventually(|| server.rpc("rust_rooms", "").ok() == json!(0));
+}
+
+#[test]
+fn a_native_match_that_panics_or_blocks_leaves_others_alone() {
+    let server = with_matches(Setup::new());
+    let mut stays = Vec::new();
+    for language in languages().into_iter().filter(|language| *language != "c") {
+        let make =
+            |room: &str| make(&server, &format!("{language}_match"), json!({ "room": room }));
+        let [broken, steady] = [make("broken"), make("steady")];
+        let mut breaks = player(&server, &broken, &format!("breaks_{language}"));
+        let mut other = player(&server, &steady, &format!("stays_{language}"));
+        say(&mut breaks, &broken, 5, "");
+        breaks.closed();
+        eventually(|| server.log().contains(&format!("breaks_{language} broke it")));
+        assert_ne!(tell(&server, &broken, "still there?").status, 200);
+        say(&mut other, &steady, 1, "here");
+        assert_eq!(heard(&mut other).1, "here", "{language}");
+        assert_eq!(tell(&server, &steady, "hi").ok(), "heard hi with 1");
+        stays.push(other);
+    }
+    let [slow, steady] =
+        ["slow", "quick"].map(|room| make(&server, "rust_match", json!({ "room": room })));
+    let mut blocks = player(&server, &slow, "blocks");
+    let mut plays = player(&server, &steady, "plays");
+    say(&mut blocks, &slow, 6, "3000");
+    say(&mut blocks, &slow, 1, "after");
+    thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    for turn in 0..5 {
+        say(&mut plays, &steady, 1, &turn.to_string());
+        assert_eq!(heard(&mut plays).1, turn.to_string());
+    }
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    assert_eq!(heard(&mut blocks).1, "after");
+    // Also of matches that failed or never began, the states are freed.
+    let refused = |params: Value| {
+        let request = json!({ "handler": "rust_match", "params": params }).to_string();
+        server.rpc("make", &request).refused().2
+    };
+    let message = refused(json!({}));
+    assert!(message.contains("error creating match: a room needs a name"), "{message}");
+    let message = refused(json!({ "room": "a", "tick_rate_hz": 61 }));
+    let rate = "MatchInit returned invalid tick rate, must be between 1 and 60";
+    assert!(message.contains(&format!("error creating match: {rate}")), "{message}");
+    drop((blocks, plays, stays));
+    eventually(|| server.rpc("rust_rooms", "").ok() == json!(0));
+}
+
+#[test]
+fn a_match_in_c_keeps_its_state_and_ends_by_a_signal() {
+    if !languages().contains(&"c") {
+        return;
+    }
+    let server = with_matches(Setup::new());
+    let [id, other] = [(); 2].map(|()| make(&server, "c_match", json!({})));
+    let mut socket = player(&server, &id, "ann");
+    for count in ["1", "2", "3"] {
+        assert_eq!(tell(&server, &id, "hi").ok(), json!(count.parse::<u8>().unwrap()));
+        assert_eq!(heard(&mut socket).1, "hi");
+    }
+    assert_eq!(tell(&server, &other, "hi").ok(), json!(1));
+    assert_ne!(tell(&server, &id, "end").status, 200);
+    assert_ne!(tell(&server, &id, "hi").status, 200);
+    assert_eq!(tell(&server, &other, "hi").ok(), json!(2));
+}
+
+#[test]
+fn a_native_match_comes_before_lua_and_javascript() {
+    let lua = "return { match_init = function() return {}, 1, 'lua' end }";
+    let javascript = "function InitModule(ctx, logger, nk, initializer) {
+                        initializer.registerMatch('rust_match', {
+                          matchInit: init, matchJoinAttempt: other, matchJoin: other,
+                          matchLeave: other, matchLoop: other, matchTerminate: other,
+                          matchSignal: other }); }
+                      function init() { return { state: {}, tickRate: 1, label: 'javascript' }; }
+                      function other() { return null; }";
+    let server =
+        with_matches(Setup::new().module("rust_match.lua", lua).module("index.js", javascript));
+    let id = server.rpc("create_native", "den").ok();
+    let label = json!({ "language": "native", "room": "den" });
+    assert_eq!(labelled(&server, &label), [id.as_str().unwrap()]);
 }

@@ -149,7 +149,7 @@ impl Target {
             Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
                 .map(Some)
                 .map_err(|_| COULD_NOT_COMPLETE.into()),
-            Output::Nothing | Output::Text(_) | Output::Value(_) => Ok(None),
+            Output::Nothing | Output::Text(_) | Output::Value(_) | Output::Match(_) => Ok(None),
         }
     }
 
@@ -183,7 +183,7 @@ impl Target {
             Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
                 .map(Some)
                 .map_err(|_| COULD_NOT_COMPLETE.into()),
-            Output::Nothing | Output::Text(_) | Output::Value(_) => Ok(None),
+            Output::Nothing | Output::Text(_) | Output::Value(_) | Output::Match(_) => Ok(None),
         }
     }
 
@@ -214,7 +214,7 @@ impl Target {
         let context = Context { mode, ..Context::default() };
         match self.hook(context, Input::Plain { arguments }).await? {
             Output::Value(value) => Ok(Some(value)),
-            Output::Nothing | Output::Text(_) | Output::Message(_) => Ok(None),
+            Output::Nothing | Output::Text(_) | Output::Message(_) | Output::Match(_) => Ok(None),
         }
     }
 
@@ -550,6 +550,7 @@ fn resolve(
     }
     let mut filters: HashMap<Language, ScriptPool> = HashMap::new();
     let (mut native, mut javascript) = (HashMap::new(), HashMap::new());
+    let mut matches: Option<ScriptPool> = None;
     for ((point, name), (row, target)) in answering {
         match (point, hooks::request(&name)) {
             (Point::Rpc, _) => drop(routes.rpc.insert(name, target)),
@@ -566,7 +567,10 @@ fn resolve(
                 }
             }
             (Point::Match, _) => match target.language {
-                Language::Native => drop(native.insert(name, target)),
+                Language::Native => {
+                    let pool = matches.get_or_insert_with(|| target.pool.for_matches()).clone();
+                    native.insert(name, Target { pool, ..target });
+                }
                 Language::JavaScript => drop(javascript.insert(name, target)),
                 // Any module can be a handler, also one that is not whole: it says what it lacks.
                 Language::Lua => {}

@@ -226,11 +226,12 @@ fn threads_call_all_modules_at_once_and_load_them_once() {
     });
 }
 
-/// The error of loading a module of this C source; `None` where there is no compiler.
-fn broken(name: &str, source: &str) -> Option<LoadError> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken");
+/// What comes of loading a module of this C source, with the header in a folder of this crate;
+/// `None` where there is no compiler.
+fn compiled(name: &str, header: &str, source: &str) -> Option<Result<Started, LoadError>> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     fs::create_dir_all(&folder).unwrap();
-    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/include");
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join(header);
     let file = folder.join(format!("{name}.c"));
     fs::write(&file, format!("#include \"guildhall.h\"\n{source}")).unwrap();
     let library = folder.join(format!("{name}.so"));
@@ -241,7 +242,21 @@ fn broken(name: &str, source: &str) -> Option<LoadError> {
         return None;
     };
     assert!(status.success());
-    Some(program(&folder, &[&format!("{name}.so")]).start(seat()).map(drop).unwrap_err())
+    Some(program(&folder, &[&format!("{name}.so")]).start(seat()))
+}
+
+/// The error of loading a module of this C source; `None` where there is no compiler.
+fn broken(name: &str, source: &str) -> Option<LoadError> {
+    Some(compiled(name, "../sdk/include", source)?.map(drop).unwrap_err())
+}
+
+/// The header is that of the first modules, before the interface knew matches.
+#[test]
+fn a_module_that_was_built_before_the_interface_grew_still_runs() {
+    let source = include_str!("native/first/echo.c");
+    let Some(started) = compiled("first", "tests/native/first", source) else { return };
+    let mut module = Loaded(started.unwrap());
+    assert_eq!(module.rpc("first_echo", b"hi"), Ok("hi".to_owned()));
 }
 
 #[test]

@@ -43,7 +43,7 @@ func guildhall_module_init(server *C.guildhall_host, call C.guildhall_call, modu
 func guildhall_go_invoke(call C.guildhall_call, function C.uint32_t, input *C.guildhall_input) C.guildhall_code {
 	return finish(call, func(nk *Nk) ([]byte, error) {
 		functionsLock.RLock()
-		var found Function
+		var found func(nk *Nk, in *given) ([]byte, error)
 		if int(function) < len(functions) {
 			found = functions[function]
 		}
@@ -51,7 +51,10 @@ func guildhall_go_invoke(call C.guildhall_call, function C.uint32_t, input *C.gu
 		if found == nil {
 			return nil, Errorf(Unimplemented, "the module has no such function")
 		}
-		return found(nk, copied(input.payload), copied(input.request))
+		return found(nk, &given{
+			kind: input.kind, payload: copied(input.payload), request: copied(input.request),
+			match: uint64(input.match), tick: int64(input.tick), grace: uint64(input.grace_s),
+		})
 	})
 }
 

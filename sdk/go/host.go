@@ -27,6 +27,28 @@ static inline guildhall_code gh_enroll(const guildhall_host *host, guildhall_cal
 	guildhall_bytes *error) {
 	return host->enroll(call, point, name, name_len, function, definition, definition_len, error);
 }
+static inline guildhall_bytes gh_bytes(const uint8_t *data, size_t len) {
+	guildhall_bytes bytes = {data, len};
+	return bytes;
+}
+static inline guildhall_code gh_match_broadcast(const guildhall_host *host, guildhall_call call, uint32_t flags,
+	int64_t op_code, const uint8_t *data, size_t data_len, const uint8_t *recipients, size_t recipients_len,
+	const uint8_t *sender, size_t sender_len, guildhall_bytes *error) {
+	static const uint8_t empty;
+	guildhall_broadcast broadcast = {
+		sizeof broadcast, flags, op_code, gh_bytes(data ? data : &empty, data_len),
+		gh_bytes(recipients, recipients_len), gh_bytes(sender, sender_len),
+	};
+	return host->match_broadcast(call, &broadcast, error);
+}
+static inline guildhall_code gh_match_kick(const guildhall_host *host, guildhall_call call,
+	const uint8_t *presences, size_t len, guildhall_bytes *error) {
+	return host->match_kick(call, presences, len, error);
+}
+static inline guildhall_code gh_match_label_update(const guildhall_host *host, guildhall_call call,
+	const char *label, size_t len, guildhall_bytes *error) {
+	return host->match_label_update(call, label, len, error);
+}
 */
 import "C"
 
@@ -42,7 +64,7 @@ var host *C.guildhall_host
 var (
 	functionsLock sync.RWMutex
 	// functions are those registered, by number. They stay for good, as the library does.
-	functions []Function
+	functions []func(nk *Nk, in *given) ([]byte, error)
 	// numbers are those of host functions, by name.
 	numbers sync.Map
 )
@@ -103,6 +125,22 @@ func (nk *Nk) Log(level Level, fields map[string]any, format string, values ...a
 // Register registers a function for any point; definition is JSON for points that carry data (a
 // storage index), else empty.
 func (m *Module) Register(point Point, name, definition string, function Function) error {
+	return m.enroll(point, name, definition, func(nk *Nk, in *given) ([]byte, error) {
+		return function(nk, in.payload, in.request)
+	})
+}
+
+// given is what a function is called with.
+type given struct {
+	kind             C.guildhall_kind
+	payload, request []byte
+	// match is the number of the match whose function is called.
+	match uint64
+	tick  int64
+	grace uint64
+}
+
+func (m *Module) enroll(point Point, name, definition string, function func(nk *Nk, in *given) ([]byte, error)) error {
 	functionsLock.Lock()
 	number := len(functions)
 	functions = append(functions, function)
@@ -110,10 +148,35 @@ func (m *Module) Register(point Point, name, definition string, function Functio
 	var message C.guildhall_bytes
 	code := C.gh_enroll(host, m.nk.call, C.guildhall_point(point), charsOf(name), C.size_t(len(name)),
 		C.uint32_t(number), charsOf(definition), C.size_t(len(definition)), &message)
-	if code != C.GUILDHALL_OK {
-		return &Error{Code(code), string(copied(message))}
+	return failure(code, message)
+}
+
+// broadcast sends a message to members of the match whose function runs. Recipients are all where
+// they are nil.
+func (nk *Nk) broadcast(flags C.uint32_t, opCode int64, data, recipients, sender []byte) error {
+	var message C.guildhall_bytes
+	code := C.gh_match_broadcast(host, nk.call, flags, C.int64_t(opCode), bytesOf(data), C.size_t(len(data)),
+		bytesOf(recipients), C.size_t(len(recipients)), bytesOf(sender), C.size_t(len(sender)), &message)
+	return failure(code, message)
+}
+
+func (nk *Nk) kick(presences []byte) error {
+	var message C.guildhall_bytes
+	code := C.gh_match_kick(host, nk.call, bytesOf(presences), C.size_t(len(presences)), &message)
+	return failure(code, message)
+}
+
+func (nk *Nk) updateLabel(label string) error {
+	var message C.guildhall_bytes
+	code := C.gh_match_label_update(host, nk.call, charsOf(label), C.size_t(len(label)), &message)
+	return failure(code, message)
+}
+
+func failure(code C.guildhall_code, message C.guildhall_bytes) error {
+	if code == C.GUILDHALL_OK {
+		return nil
 	}
-	return nil
+	return &Error{Code(code), string(copied(message))}
 }
 
 func log(call C.guildhall_call, level Level, text string, fields []byte) {

@@ -20,6 +20,14 @@
  * Panics and exceptions must not leave the module: catch them, and answer GUILDHALL_INTERNAL with
  * file and line. A call that does not return cannot be stopped and costs the server a thread.
  *
+ * Matches: a module that registers for GUILDHALL_MATCH is asked to make matches
+ * (GUILDHALL_KIND_MATCH_INIT). It keeps the state of each under a number of its choice, a pointer for
+ * example, and is given the number back with every later call. The calls of one match come one after
+ * the other, in any thread; those of several at the same time. GUILDHALL_KIND_MATCH_RELEASE is the
+ * last one: the module frees the state. It comes for every init that gave an answer, also when a
+ * function of the match failed. A function that gives no answer ends the match; to go on without
+ * telling anything, answer with `len` 0. An error ends it as well.
+ *
  * Messages named `guildhall.native.v1.*` are protobuf, declared in sdk/proto/native.proto.
  */
 #ifndef GUILDHALL_H
@@ -83,7 +91,7 @@ typedef uint32_t guildhall_point;
 #define GUILDHALL_AFTER 3u                /* [API name] */
 #define GUILDHALL_REALTIME_BEFORE 4u      /* [message name, e.g. ChannelJoin] */
 #define GUILDHALL_REALTIME_AFTER 5u       /* [message name] */
-#define GUILDHALL_MATCH 6u                /* [match name] */
+#define GUILDHALL_MATCH 6u                /* [match name]; see "Matches" */
 #define GUILDHALL_MATCHMAKER_MATCHED 7u   /* * */
 #define GUILDHALL_MATCHMAKER_OVERRIDE 8u  /* * */
 #define GUILDHALL_MATCHMAKER_PROCESSOR 9u /* * */
@@ -100,6 +108,26 @@ typedef uint32_t guildhall_point;
 #define GUILDHALL_EVENT_SESSION_START 20u
 #define GUILDHALL_EVENT_SESSION_END 21u
 #define GUILDHALL_SHUTDOWN 22u            /* * */
+
+/* A message to members of a match. */
+typedef struct guildhall_broadcast {
+    /* The size of this struct in bytes, as the module knows it. */
+    uint32_t size;
+    /* Flags, or 0. */
+    uint32_t flags;
+    /* The members' own number for its kind. */
+    int64_t op_code;
+    guildhall_bytes data;
+    /* guildhall.native.v1.Presences: who gets it, of those that are in the match. {NULL, 0}: all. */
+    guildhall_bytes recipients;
+    /* guildhall.native.v1.Presence: who it seems to come from. {NULL, 0}: nobody. */
+    guildhall_bytes sender;
+} guildhall_broadcast;
+
+/* It waits for the end of the call, and is not sent where this fails. */
+#define GUILDHALL_BROADCAST_DEFERRED 1u
+/* Clients are told that it need not have come reliably. */
+#define GUILDHALL_BROADCAST_UNRELIABLE 2u
 
 /* What the server offers. Valid, with everything in it, until the process ends. */
 typedef struct guildhall_host {
@@ -153,6 +181,23 @@ typedef struct guildhall_host {
     guildhall_code (*enroll)(guildhall_call call, guildhall_point point, const char *name,
                              size_t name_len, uint32_t function, const char *definition,
                              size_t definition_len, guildhall_bytes *error);
+
+    /*
+     * What the functions of a match but init and release can do to their match, while they run. Not
+     * GUILDHALL_OK: `error` receives the reason, valid as the result of `call` is.
+     *
+     * Sends a message.
+     */
+    guildhall_code (*match_broadcast)(guildhall_call call, const guildhall_broadcast *broadcast,
+                                      guildhall_bytes *error);
+
+    /* Removes members: guildhall.native.v1.Presences. Those that are not there are passed over. */
+    guildhall_code (*match_kick)(guildhall_call call, const uint8_t *presences,
+                                 size_t presences_len, guildhall_bytes *error);
+
+    /* Changes the label that the match is listed with, UTF-8 of at most 2048 bytes. */
+    guildhall_code (*match_label_update)(guildhall_call call, const char *label, size_t label_len,
+                                         guildhall_bytes *error);
 } guildhall_host;
 
 /* What a function is called for: how to read its input. */
@@ -164,6 +209,16 @@ typedef uint32_t guildhall_kind;
 /* payload: guildhall.native.v1.Arguments, the values by position: a leaderboard that was reset, an
  * object that is to be indexed. Answer: guildhall.native.v1.Value, where one is expected. */
 #define GUILDHALL_KIND_PLAIN 5u
+/* Makes a match. payload: guildhall.native.v1.Map, the parameters. Answer: MatchInit. */
+#define GUILDHALL_KIND_MATCH_INIT 6u
+/* The functions of a match; see "Matches" above. Messages are those of guildhall.native.v1. */
+#define GUILDHALL_KIND_MATCH_JOIN_ATTEMPT 7u /* payload: JoinAttempt. Answer: JoinAnswer. */
+#define GUILDHALL_KIND_MATCH_JOIN 8u         /* payload: Presences. Answer: not looked at. */
+#define GUILDHALL_KIND_MATCH_LEAVE 9u        /* payload: Presences. Answer: not looked at. */
+#define GUILDHALL_KIND_MATCH_LOOP 10u        /* payload: MatchMessages. Answer: not looked at. */
+#define GUILDHALL_KIND_MATCH_TERMINATE 11u   /* No payload. Answer: not looked at. */
+#define GUILDHALL_KIND_MATCH_SIGNAL 12u      /* payload: any text. Answer: any text. */
+#define GUILDHALL_KIND_MATCH_RELEASE 13u     /* No payload, no answer. */
 
 /*
  * What a function is called with. Requests and responses are the binary form of the API's protobuf
@@ -175,6 +230,12 @@ typedef struct guildhall_input {
     guildhall_kind kind;
     guildhall_bytes payload;
     guildhall_bytes request;
+    /* The module's number for the match whose function is called; 0 for init. */
+    uint64_t match;
+    /* The turn of the match. */
+    int64_t tick;
+    /* Of GUILDHALL_KIND_MATCH_TERMINATE: in how many seconds the match will be ended. */
+    uint64_t grace_s;
 } guildhall_input;
 
 /* What a module offers, filled in by its initialisation. */

@@ -87,6 +87,47 @@ pub struct Host {
         definition_len: usize,
         error: *mut Bytes,
     ) -> Code,
+    pub match_broadcast:
+        unsafe extern "C" fn(call: Call, broadcast: *const Broadcast, error: *mut Bytes) -> Code,
+    pub match_kick: unsafe extern "C" fn(
+        call: Call,
+        presences: *const u8,
+        presences_len: usize,
+        error: *mut Bytes,
+    ) -> Code,
+    pub match_label_update: unsafe extern "C" fn(
+        call: Call,
+        label: *const c_char,
+        label_len: usize,
+        error: *mut Bytes,
+    ) -> Code,
+}
+
+/// A message to members of a match.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Broadcast {
+    /// The size of this struct in bytes, as the module knows it.
+    pub size: u32,
+    /// Of [`flag`].
+    pub flags: u32,
+    /// The members' own number for its kind.
+    pub op_code: i64,
+    /// What is sent.
+    pub data: Bytes,
+    /// The encoded [`Presences`](crate::value::wire::Presences) that get it; nothing at all for
+    /// everybody.
+    pub recipients: Bytes,
+    /// The encoded [`Presence`](crate::value::wire::Presence) that it seems to come from, or nothing
+    /// at all.
+    pub sender: Bytes,
+}
+
+/// How a message is sent: [`Broadcast::flags`].
+#[allow(missing_docs, reason = "each is explained in the header")]
+pub mod flag {
+    pub const DEFERRED: u32 = 1;
+    pub const UNRELIABLE: u32 = 2;
 }
 
 /// What a function is called for: [`Input::kind`].
@@ -97,6 +138,14 @@ pub mod kind {
     pub const AFTER: u32 = 3;
     pub const EVENT: u32 = 4;
     pub const PLAIN: u32 = 5;
+    pub const MATCH_INIT: u32 = 6;
+    pub const MATCH_JOIN_ATTEMPT: u32 = 7;
+    pub const MATCH_JOIN: u32 = 8;
+    pub const MATCH_LEAVE: u32 = 9;
+    pub const MATCH_LOOP: u32 = 10;
+    pub const MATCH_TERMINATE: u32 = 11;
+    pub const MATCH_SIGNAL: u32 = 12;
+    pub const MATCH_RELEASE: u32 = 13;
 }
 
 /// What a function is called with.
@@ -108,10 +157,17 @@ pub struct Input {
     /// One of [`kind`].
     pub kind: u32,
     /// An RPC's payload, a before hook's request, an after hook's response, an event, the encoded
-    /// [`Arguments`](crate::value::Arguments) of a function that takes plain values.
+    /// [`Arguments`](crate::value::Arguments) of a function that takes plain values, what a match's
+    /// function is told.
     pub payload: Bytes,
     /// An after hook's request.
     pub request: Bytes,
+    /// The module's number for the match whose function is called.
+    pub r#match: u64,
+    /// The match's turn.
+    pub tick: i64,
+    /// In how many seconds the match will be ended.
+    pub grace_s: u64,
 }
 
 /// A module's function that runs the registered ones.

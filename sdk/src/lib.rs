@@ -18,18 +18,22 @@
 //! }
 //! ```
 //!
+//! A module runs matches with [`Module::register_match`] and the trait [`Match`].
+//!
 //! [`abi`] mirrors `sdk/include/guildhall.h`, which says how both sides treat each other; the
 //! server uses it too. [`value`] holds what host functions take and give. Panics of the module's
 //! functions are caught and answered as errors with file and line.
 
 pub mod abi;
 mod error;
+mod matches;
 mod module;
 mod nk;
 pub mod value;
 
 pub use error::{Error, code};
 pub use guildhall_proto as proto;
+pub use matches::{Answer, Broadcast, Dispatcher, Match, MatchData, MatchInit, Presence, Turn};
 pub use module::{Module, Point, initialise};
 pub use nk::{Callee, Function, Level, Nk};
 pub use value::wire::Context;

@@ -48,9 +48,21 @@ pub enum Point {
     Shutdown,
 }
 
+/// What a function is called with.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    /// One of [`abi::kind`].
+    pub kind: u32,
+    pub payload: Option<&'a [u8]>,
+    pub request: Option<&'a [u8]>,
+    /// The number of the match whose function is called.
+    pub number: u64,
+    pub tick: i64,
+    pub grace_s: u64,
+}
+
 /// A registered function: reads its input, gives back its answer.
-type Function =
-    dyn Fn(&Nk<'_>, Option<&[u8]>, Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> + Send + Sync;
+type Function = dyn Fn(&Nk<'_>, Given<'_>) -> Result<Option<Vec<u8>>, Error> + Send + Sync;
 
 /// All registered functions; a function's number is its place. They stay for good, as the library
 /// does. (A server that starts twice in one process initialises a library twice.)
@@ -194,6 +206,18 @@ impl Module<'_> {
         + Sync
         + 'static,
     ) -> Result<(), Error> {
+        self.enroll(point, name, definition, move |nk, given| {
+            function(nk, given.payload, given.request)
+        })
+    }
+
+    pub(crate) fn enroll(
+        &mut self,
+        point: Point,
+        name: &str,
+        definition: Option<&str>,
+        function: impl Fn(&Nk<'_>, Given<'_>) -> Result<Option<Vec<u8>>, Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
         // The place is taken before the server may call the function.
         let number = {
             let mut functions = FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner);
@@ -279,8 +303,19 @@ pub unsafe fn initialise(
 unsafe extern "C" fn invoke(call: Call, function: u32, input: *const Input) -> Code {
     let Some(host) = HOST.get().copied() else { return code::FAILED_PRECONDITION };
     finish(host, call, || {
-        // SAFETY: the server passes a valid input whose bytes stay until this returns.
-        let (payload, request) = unsafe { ((*input).payload.read(), (*input).request.read()) };
+        // SAFETY: the server passes a valid input whose bytes stay until this returns. It has all
+        // members: a server that lacked some would have been refused for the size of its functions.
+        let given = unsafe {
+            let Input { kind, payload, request, r#match, tick, grace_s, .. } = &*input;
+            Given {
+                kind: *kind,
+                payload: payload.read(),
+                request: request.read(),
+                number: *r#match,
+                tick: *tick,
+                grace_s: *grace_s,
+            }
+        };
         let found = {
             let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
             functions.get(function as usize).copied()
@@ -288,7 +323,7 @@ unsafe extern "C" fn invoke(call: Call, function: u32, input: *const Input) -> C
         let Some(found) = found else {
             return Err(Error::new(code::UNIMPLEMENTED, "the module has no such function"));
         };
-        found(&Nk::new(host, call), payload, request)
+        found(&Nk::new(host, call), given)
     })
 }
 

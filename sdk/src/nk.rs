@@ -106,6 +106,11 @@ impl<'a> Nk<'a> {
         log(self.host, self.call, level, text, &fields);
     }
 
+    /// The server's functions and the call's handle.
+    pub(crate) fn sides(&self) -> (&'a Host, Call) {
+        (self.host, self.call)
+    }
+
     fn resolve(&self, name: &str) -> Result<u32, Error> {
         // SAFETY: the name is good during the call.
         match unsafe { (self.host.resolve)(name.as_ptr().cast(), name.len()) } {

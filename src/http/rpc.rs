@@ -80,7 +80,9 @@ pub(super) async fn serve(
     target.calls.record(code, began.elapsed(), received, sent);
     let output = match result {
         Ok(Output::Text(text)) => text,
-        Ok(Output::Nothing | Output::Message(_) | Output::Value(_)) => Vec::new(),
+        Ok(Output::Nothing | Output::Message(_) | Output::Value(_) | Output::Match(_)) => {
+            Vec::new()
+        }
         Err(error) => return answer::rpc_failure(&error, &id, trace_id),
     };
     if bare {

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use erased_serde::Serialize as Erased;
-use guildhall_core::Caller;
+use guildhall_core::{Caller, Code, Status};
 use prost_reflect::MessageDescriptor;
 use serde::Serialize;
 
+use super::{matches::MatchOutput, native::MatchTurn};
 use crate::registry::FunctionId;
 
 /// Why a function is called: `execution_mode` of its context.
@@ -111,6 +112,12 @@ impl fmt::Debug for Argument {
     }
 }
 
+/// What interpreters of scripts say to [`Input::Match`].
+pub(super) const NATIVE_ONLY: Status = Status::new(
+    Code::Unimplemented,
+    "Match handlers of this language have their own interpreters.",
+);
+
 /// What a function is called with, besides its context.
 #[derive(Debug)]
 pub enum Input {
@@ -141,6 +148,8 @@ pub enum Input {
         /// In the order of the function's parameters.
         arguments: Vec<Argument>,
     },
+    /// A function of a native handler's match. Script handlers have interpreters of their own.
+    Match(MatchTurn),
 }
 
 /// A call of a registered function.
@@ -165,4 +174,6 @@ pub enum Output {
     Message(Vec<u8>),
     /// What a function gave back that was called with plain values.
     Value(serde_json::Value),
+    /// What a function of a match gave back.
+    Match(MatchOutput),
 }

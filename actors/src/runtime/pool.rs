@@ -188,17 +188,9 @@ impl ScriptPool {
         watchdog: &Watchdog,
     ) -> Result<(Self, Vec<Registration>), LoadError> {
         let (loaded, answer) = oneshot::channel();
-        let shared = Arc::new_cyclic(|this| Shared {
-            this: this.clone(),
-            language: program.language(),
-            program,
-            cx,
-            tape: Arc::default(),
-            watchdog: watchdog.clone(),
-            state: Mutex::new(State::new(settings.sound())),
-        });
-        watchdog.watch(shared.this.clone() as _);
-        let pool = Self(Arc::new(Owner(Arc::clone(&shared))));
+        let source = Source { program, cx, tape: Arc::default(), watchdog: watchdog.clone() };
+        let pool = Self::of(source, settings);
+        let shared = &pool.0.0;
         {
             let mut state = shared.state.lock();
             state.first = Some(loaded);
@@ -214,33 +206,39 @@ impl ScriptPool {
     /// Another pool of the same modules, loaded again, with interpreters of its own: for functions
     /// that calls of this pool wait for. On this pool they could wait for one another forever.
     pub fn beside(&self) -> Self {
-        let own = &self.0.0;
-        let mut settings = own.state.lock().settings.clone();
+        self.with(|settings| settings.max = settings.max.min(settings.processors))
+    }
+
+    /// As [`beside`](Self::beside), for matches: as many threads as this pool may have, since
+    /// handlers may wait for each other, and a queue that refuses nothing. A match waits for the
+    /// end of its call before the next one, so that the queue is no longer than matches are many.
+    pub fn for_matches(&self) -> Self {
+        self.with(|settings| settings.queue = usize::MAX)
+    }
+
+    fn with(&self, change: impl FnOnce(&mut PoolSettings)) -> Self {
+        let mut settings = self.0.0.state.lock().settings.clone();
         settings.min = 1;
-        settings.max = settings.max.min(settings.processors);
+        change(&mut settings);
+        let pool = Self::of(self.source(), settings);
+        pool.0.0.spawn(&mut pool.0.0.state.lock());
+        pool
+    }
+
+    fn of(source: Source, settings: PoolSettings) -> Self {
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
-            language: own.language,
-            program: Arc::clone(&own.program),
-            cx: Arc::clone(&own.cx),
-            tape: Arc::clone(&own.tape),
-            watchdog: own.watchdog.clone(),
+            language: source.program.language(),
+            source,
             state: Mutex::new(State::new(settings.sound())),
         });
-        own.watchdog.watch(shared.this.clone() as _);
-        shared.spawn(&mut shared.state.lock());
+        shared.source.watchdog.watch(shared.this.clone() as _);
         Self(Arc::new(Owner(shared)))
     }
 
     /// What interpreters of the same modules are made of that stand outside of pools.
     pub(super) fn source(&self) -> Source {
-        let Shared { program, cx, tape, watchdog, .. } = &*self.0.0;
-        Source {
-            program: Arc::clone(program),
-            cx: Arc::clone(cx),
-            tape: Arc::clone(tape),
-            watchdog: watchdog.clone(),
-        }
+        self.0.0.source.clone()
     }
 
     /// The modules' language.
@@ -269,7 +267,7 @@ impl ScriptPool {
         state.settings = state.settings.clone().sound();
         shared.fill(&mut state);
         drop(state);
-        shared.watchdog.call();
+        shared.source.watchdog.call();
     }
 
     /// What the pool is doing.
@@ -284,6 +282,7 @@ impl ScriptPool {
 }
 
 /// What interpreters are made of.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) program: Arc<dyn Program>,
     pub(super) cx: Arc<Cx>,
@@ -379,10 +378,7 @@ impl fmt::Display for Number {
 pub(super) struct Shared {
     this: Weak<Self>,
     pub(super) language: Language,
-    pub(super) program: Arc<dyn Program>,
-    pub(super) cx: Arc<Cx>,
-    tape: Arc<Tape>,
-    watchdog: Watchdog,
+    pub(super) source: Source,
     state: Mutex<State>,
 }
 
@@ -571,14 +567,14 @@ impl Shared {
         // A call that is left to others is the watchdog's care.
         let call = woken.is_none() && {
             state.calm = 0;
-            self.watchdog.must_be_called(Pace::Queue)
+            self.source.watchdog.must_be_called(Pace::Queue)
         };
         drop(state);
         if let Some(thread) = woken {
             thread.unpark();
         }
         if call {
-            self.watchdog.call();
+            self.source.watchdog.call();
         }
         Ok(())
     }
@@ -591,10 +587,10 @@ impl Shared {
             let mut state = self.state.lock();
             match state.step(me, now_ns, after_call) {
                 Step::Run(job, due_ns) => {
-                    let call = self.watchdog.must_be_called(Pace::Deadlines);
+                    let call = self.source.watchdog.must_be_called(Pace::Deadlines);
                     drop(state);
                     if call {
-                        self.watchdog.call();
+                        self.source.watchdog.call();
                     }
                     return Some((job, due_ns));
                 }
@@ -655,7 +651,7 @@ impl Shared {
             }
         }
         state.failed = Some((now_ns(), error.to_string()));
-        self.watchdog.call();
+        self.source.watchdog.call();
     }
 
     /// The interpreter of the thread `me` must not be used again, and the thread ends.
@@ -707,8 +703,8 @@ impl Shared {
         let me = Number { slot, life: state.lives };
         let loading = if state.first.is_some() { Loading::First } else { Loading::Again };
         let place = Place { shared: self.this.clone(), me };
-        let seat = Seat::new(Arc::clone(&self.cx))
-            .loading_with(loading, Arc::clone(&self.tape))
+        let seat = Seat::new(Arc::clone(&self.source.cx))
+            .loading_with(loading, Arc::clone(&self.source.tape))
             .in_pool(state.settings.host_wait, Box::new(place))
             .checking(state.settings.check.clone());
         let seat = Arc::new(seat);
@@ -736,8 +732,8 @@ impl Shared {
                 self.record_failure(state, error);
             }
         }
-        if self.watchdog.must_be_called(Pace::Deadlines) {
-            self.watchdog.call();
+        if self.source.watchdog.must_be_called(Pace::Deadlines) {
+            self.source.watchdog.call();
         }
     }
 
@@ -886,10 +882,10 @@ impl Waits for Place {
         if state.row(self.me).is_some_and(|row| row.phase == Phase::Waiting) {
             state.set_phase(self.me, now_ns(), Phase::Running);
         }
-        let call = shared.watchdog.must_be_called(Pace::Deadlines);
+        let call = shared.source.watchdog.must_be_called(Pace::Deadlines);
         drop(state);
         if call {
-            shared.watchdog.call();
+            shared.source.watchdog.call();
         }
     }
 }

@@ -58,7 +58,7 @@ impl Worker {
     }
 
     fn load(&self) -> Option<Box<dyn Interpreter>> {
-        let program = &self.shared.program;
+        let program = &self.shared.source.program;
         let started = catch_unwind(AssertUnwindSafe(|| program.start(Arc::clone(&self.seat))))
             .unwrap_or_else(|panic| Err(LoadError::of_pool(words_of(&*panic))));
         self.seat.end();

@@ -21,6 +21,7 @@ func register(m *guildhall.Module) error {
 		m.RPC("go_digest", digest),
 		m.RPC("go_visit", visit),
 		m.RPC("go_panic", broken),
+		m.RegisterMatch("go_match", newRoom),
 		guildhall.Before(m, "AuthenticateEmail", beforeEmail),
 		guildhall.After(m, "AuthenticateEmail", afterEmail),
 	)

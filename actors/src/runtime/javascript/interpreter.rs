@@ -21,7 +21,7 @@ use super::{
 use crate::{
     host::HostFunction,
     runtime::{
-        call::{Argument, Call, Input, Output},
+        call::{Argument, Call, Input, NATIVE_ONLY, Output},
         host::unicode,
         script::{Interpreter, Invoked},
     },
@@ -160,6 +160,7 @@ fn invoke(
         }
         Input::Event { event } => [Some(messages::show(ctx, state, event)?), None, None],
         Input::Plain { arguments } => plain(ctx, state, arguments)?,
+        Input::Match(_) => return Err(NATIVE_ONLY.into()),
     };
     let answer = call(ctx, state, place, registered, values).map_err(raised);
     settle(ctx, state);
@@ -179,9 +180,10 @@ fn invoke(
             .map(Output::Value)
             .map_err(|error: ReadError| Fault::new(COULD_NOT_READ, error.to_string()).into()),
         // Nothing is expected of these.
-        Input::Before { request: None } | Input::After { .. } | Input::Event { .. } => {
-            Ok(Output::Nothing)
-        }
+        Input::Before { request: None }
+        | Input::After { .. }
+        | Input::Event { .. }
+        | Input::Match(_) => Ok(Output::Nothing),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     host::{HostFunction, Language, Origin, Returns},
     registry::{FunctionId, Point, Registration},
     runtime::{
-        call::{Call, Context, ExecutionMode, Input, Output},
+        call::{Call, Context, ExecutionMode, Input, NATIVE_ONLY, Output},
         matches::{Pause, current_fiber},
         script::{Interpreter, Invoked, LoadError},
         seat::{HostError, Loading, Seat},
@@ -509,6 +509,7 @@ impl Machine {
                 self.invoke(&mut stack, count, &own_file)?;
                 plain_output(&mut stack)
             }
+            Input::Match(_) => Err(Broken::from(Error::from(NATIVE_ONLY))),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     registry::Target,
     runtime::{
         call::Argument,
+        native::NativeMatch,
         pool::{ScriptPool, Source},
         seat::Seat,
         worker::words_of,
@@ -26,10 +27,6 @@ use crate::{
 };
 
 const NOT_FOUND: Status = Status::new(Code::NotFound, "error creating match: not found");
-const NOT_YET: Status = Status::new(
-    Code::Unimplemented,
-    "error creating match: handlers of this language do not run yet",
-);
 const ENDED: Status = Status::new(Code::Unavailable, "match stopped");
 const PANICKED: &str = "Match handler failed unexpectedly.";
 const NO_STACK: &str = "Could not start the match handler.";
@@ -142,10 +139,14 @@ impl MatchHandlers {
         dispatcher: Arc<dyn Dispatcher>,
     ) -> Result<(RunningMatch, MatchInit)> {
         let javascript = self.javascript.get(name).map(|target| &target.pool);
-        if self.native.contains_key(name) {
-            return Err(NOT_YET.into());
-        }
         let placed = Rc::new(placed);
+        if let Some(target) = self.native.get(name) {
+            let source = target.pool.source();
+            let start = (name, &identity, &dispatcher);
+            let (begin, start) = Begin::at(&placed, &source, start);
+            let script = Box::new(NativeMatch::new(target, start));
+            return begin.init(placed, script, params).await;
+        }
         let mut params = params;
         for pool in self.lua.iter().chain(javascript) {
             let start = (name, &identity, &dispatcher);
@@ -163,35 +164,61 @@ type Script = Box<dyn MatchScript>;
 async fn begin(
     placed: &Rc<Placed>,
     source: &Source,
-    (name, identity, dispatcher): (&str, &MatchIdentity, &Arc<dyn Dispatcher>),
+    start: (&str, &MatchIdentity, &Arc<dyn Dispatcher>),
     params: &mut Option<Argument>,
 ) -> Result<Option<(RunningMatch, MatchInit)>> {
-    placed.shared().watched_by(&source.watchdog);
-    let config = &source.cx.config.runtime;
-    let seat = Seat::new(Arc::clone(&source.cx)).of_match(config, Arc::clone(&source.tape));
-    let seat = Arc::new(seat);
-    let start = MatchStart {
-        seat: Arc::clone(&seat),
-        name: name.to_owned(),
-        identity: identity.clone(),
-        dispatcher: Arc::clone(dispatcher),
-    };
+    let (begin, start) = Begin::at(placed, source, start);
     let program = Arc::clone(&source.program);
-    let load_deadline = Duration::from_millis(config.load_deadline_ms);
-    let made =
-        Fiber::new(placed, &seat, load_deadline, move || contained(|| program.start_match(start)));
+    let made = Fiber::new(placed, &begin.seat, begin.load_deadline, move || {
+        contained(|| program.start_match(start))
+    });
     let Some(script) = made.or_fault(NO_STACK)?.await? else { return Ok(None) };
-    let mut running = RunningMatch {
-        script: Some(script),
-        seat,
-        call_deadline: Duration::from_millis(config.call_deadline_ms),
-        placed: Rc::clone(placed),
-    };
-    let call = MatchCall::Init { params: params.take() };
-    match running.run(0, call, load_deadline).await {
-        Ok(MatchOutput::Begun(init)) => Ok(Some((running, init))),
-        Ok(_) => Err(misfit("init")),
-        Err(error) => Err(in_creation(error)),
+    begin.init(Rc::clone(placed), script, params.take()).await.map(Some)
+}
+
+/// Where a match begins.
+struct Begin {
+    seat: Arc<Seat>,
+    call_deadline: Duration,
+    load_deadline: Duration,
+}
+
+impl Begin {
+    /// A match of modules of `source`, and what its handler begins with.
+    fn at(
+        placed: &Placed,
+        source: &Source,
+        (name, identity, dispatcher): (&str, &MatchIdentity, &Arc<dyn Dispatcher>),
+    ) -> (Self, MatchStart) {
+        placed.shared().watched_by(&source.watchdog);
+        let config = &source.cx.config.runtime;
+        let seat = Seat::new(Arc::clone(&source.cx)).of_match(config, Arc::clone(&source.tape));
+        let seat = Arc::new(seat);
+        let start = MatchStart {
+            seat: Arc::clone(&seat),
+            name: name.to_owned(),
+            identity: identity.clone(),
+            dispatcher: Arc::clone(dispatcher),
+        };
+        let call_deadline = Duration::from_millis(config.call_deadline_ms);
+        let load_deadline = Duration::from_millis(config.load_deadline_ms);
+        (Self { seat, call_deadline, load_deadline }, start)
+    }
+
+    /// Runs the init of `script`.
+    async fn init(
+        self,
+        placed: Rc<Placed>,
+        script: Script,
+        params: Option<Argument>,
+    ) -> Result<(RunningMatch, MatchInit)> {
+        let Self { seat, call_deadline, load_deadline } = self;
+        let mut running = RunningMatch { script: Some(script), seat, call_deadline, placed };
+        match running.run(0, MatchCall::Init { params }, load_deadline).await {
+            Ok(MatchOutput::Begun(init)) => Ok((running, init)),
+            Ok(_) => Err(misfit("init")),
+            Err(error) => Err(in_creation(error)),
+        }
     }
 }
 

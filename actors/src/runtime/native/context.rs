@@ -2,11 +2,16 @@
 
 use guildhall_sdk::{Context as Wire, value::wire::Texts};
 
-use super::super::surroundings::Surroundings;
-use crate::runtime::call::Context;
+use super::{super::surroundings::Surroundings, matches::Instance};
+use crate::runtime::call::{Context, ExecutionMode};
 
-/// The message of `context`; `surroundings` says what is the same for all calls.
-pub(super) fn of(context: &Context, surroundings: &Surroundings) -> Wire {
+/// The message of `context`; `surroundings` says what is the same for all calls, `instance` which
+/// match it is that is called.
+pub(super) fn of(
+    context: &Context,
+    surroundings: &Surroundings,
+    instance: Option<&Instance>,
+) -> Wire {
     let texts = |pairs: &Option<Vec<(String, Vec<String>)>>| {
         let pairs = pairs.iter().flatten().cloned();
         pairs.map(|(name, values)| (name, Texts { values })).collect()
@@ -34,6 +39,10 @@ pub(super) fn of(context: &Context, surroundings: &Surroundings) -> Wire {
         wire.session_id = context.session_id.clone().unwrap_or_default();
         wire.lang = context.lang.clone().unwrap_or_default();
     }
+    if let Some(instance) = instance {
+        wire.execution_mode = ExecutionMode::Match.name().to_owned();
+        instance.describe(&mut wire);
+    }
     wire
 }
 
@@ -56,7 +65,7 @@ mod tests {
             query_params: Some(vec![("q".into(), vec!["1".into(), "2".into()])]),
             ..Context::default()
         };
-        let wire = of(&context, &surroundings);
+        let wire = of(&context, &surroundings, None);
         assert_eq!((wire.execution_mode.as_str(), wire.node.as_str()), ("rpc", "n1"));
         assert_eq!((wire.user_id.as_str(), wire.session_id.as_str()), ("", ""));
         assert_eq!(wire.query_params["q"].values, ["1", "2"]);
@@ -72,7 +81,7 @@ mod tests {
             }),
             ..Caller::default()
         };
-        let wire = of(&context, &surroundings);
+        let wire = of(&context, &surroundings, None);
         assert_eq!((wire.user_id, wire.session_id), (id.to_string(), "s".to_owned()));
         assert_eq!((wire.user_session_exp, wire.lang.as_str()), (9, "en"));
         assert_eq!(wire.vars["a"], "b");

@@ -14,7 +14,9 @@ use guildhall_sdk::abi::{self, Bytes};
 use prost::Message;
 use serde_json::Value as Json;
 
-use super::{super::surroundings::Surroundings, context, library::NativeFunction};
+use super::{
+    super::surroundings::Surroundings, context, library::NativeFunction, matches::Instance,
+};
 use crate::{
     registry::Point,
     runtime::{call::Context, seat::Seat},
@@ -39,6 +41,8 @@ pub(super) struct Frame<'a> {
     /// What was called, for the log.
     pub function: &'a str,
     surroundings: &'a Surroundings,
+    /// The match whose function is called.
+    instance: Option<&'a Instance>,
     /// What was registered; `None` outside an initialisation.
     enrolled: Option<RefCell<Vec<Enrolled>>>,
     answer: RefCell<Option<Vec<u8>>>,
@@ -61,6 +65,7 @@ impl<'a> Frame<'a> {
             module,
             function: "init",
             surroundings,
+            instance: None,
             enrolled: Some(RefCell::default()),
             answer: RefCell::default(),
             result: RefCell::default(),
@@ -77,6 +82,16 @@ impl<'a> Frame<'a> {
     ) -> Self {
         let frame = Self::of_module(seat, context, surroundings, &function.module);
         Self { function: &function.label, enrolled: None, ..frame }
+    }
+
+    /// The same call, of a match.
+    pub(super) fn of_match(self, instance: &'a Instance) -> Self {
+        Self { instance: Some(instance), ..self }
+    }
+
+    /// The match whose function is called.
+    pub(super) fn instance(&self) -> Option<&'a Instance> {
+        self.instance
     }
 
     /// Runs `work` with a handle that leads here while it runs.
@@ -102,10 +117,9 @@ impl<'a> Frame<'a> {
 
     /// The context as the module reads it; good until the end of the call.
     pub(super) fn context_bytes(&self) -> Bytes {
-        Bytes::of(
-            self.context_bytes
-                .get_or_init(|| context::of(self.context, self.surroundings).encode_to_vec()),
-        )
+        Bytes::of(self.context_bytes.get_or_init(|| {
+            context::of(self.context, self.surroundings, self.instance).encode_to_vec()
+        }))
     }
 
     /// Notes a registration; gives it back outside an initialisation.

@@ -20,7 +20,10 @@ use prost::Message;
 use serde_json::Value as Json;
 use tracing::{Level, debug, enabled, error, info, warn};
 
-use super::frame::{self, Enrolled, Frame};
+use super::{
+    frame::{self, Enrolled, Frame},
+    matches::{Complaint, Instance, NO_BROADCAST, NO_MATCH, Told},
+};
 use crate::{
     host::{HostFunction, Language, Origin},
     registry::Point,
@@ -38,6 +41,9 @@ pub(super) static HOST: abi::Host = abi::Host {
     answer,
     log,
     enroll,
+    match_broadcast,
+    match_kick,
+    match_label_update,
 };
 
 /// The target of module log lines, for filters.
@@ -269,6 +275,81 @@ unsafe extern "C" fn enroll(
     code.0
 }
 
+/// Runs `work` on the match whose function is in progress.
+///
+/// # Safety
+/// `error` is null or points to a `guildhall_bytes` of the module.
+unsafe fn on_match(
+    call: abi::Call,
+    error: *mut Bytes,
+    work: impl FnOnce(&Instance) -> Result<(), Complaint>,
+) -> abi::Code {
+    let (code, text) = contained((Code::Internal, Bytes::of(PANICKED.as_bytes())), || {
+        let outcome = frame::with(call, |frame| {
+            let done = frame.instance().ok_or(NO_MATCH).and_then(work);
+            match done {
+                Ok(()) => (Code::Ok, Bytes::NONE),
+                Err(Complaint { code, text }) => (code, frame.keep(text.into_owned().into_bytes())),
+            }
+        });
+        outcome.unwrap_or((Code::FailedPrecondition, Bytes::of(NOT_IN_A_CALL.as_bytes())))
+    });
+    // SAFETY: as the caller promises.
+    unsafe { hand(error, text) };
+    code.0
+}
+
+unsafe extern "C" fn match_broadcast(
+    call: abi::Call,
+    broadcast: *const abi::Broadcast,
+    error: *mut Bytes,
+) -> abi::Code {
+    // SAFETY: the module hands over a struct that begins with its size; what that covers, is there,
+    // and its bytes are readable.
+    let told = unsafe {
+        let whole = !broadcast.is_null() && (*broadcast).size >= abi::size_of::<abi::Broadcast>();
+        whole.then(|| {
+            let abi::Broadcast { flags, op_code, data, recipients, sender, .. } = &*broadcast;
+            let data = data.read().unwrap_or_default();
+            Told {
+                flags: *flags,
+                op_code: *op_code,
+                data,
+                recipients: recipients.read(),
+                sender: sender.read(),
+            }
+        })
+    };
+    // SAFETY: the module hands over a place for the error.
+    unsafe { on_match(call, error, |instance| instance.broadcast(told.ok_or(NO_BROADCAST)?)) }
+}
+
+unsafe extern "C" fn match_kick(
+    call: abi::Call,
+    presences: *const u8,
+    presences_len: usize,
+    error: *mut Bytes,
+) -> abi::Code {
+    // SAFETY: the module hands over readable bytes and a place for the error.
+    unsafe {
+        let presences = given(presences, presences_len);
+        on_match(call, error, |instance| instance.kick(presences))
+    }
+}
+
+unsafe extern "C" fn match_label_update(
+    call: abi::Call,
+    label: *const c_char,
+    label_len: usize,
+    error: *mut Bytes,
+) -> abi::Code {
+    // SAFETY: the module hands over a readable text and a place for the error.
+    unsafe {
+        let label = given(label.cast(), label_len);
+        on_match(call, error, |instance| instance.update_label(label))
+    }
+}
+
 /// The points by the numbers of the ABI, from 1, and whether each needs a name.
 const POINTS: [(Point, bool); 22] = [
     (Point::Rpc, true),
@@ -373,6 +454,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_function_is_called_for_has_the_same_number_in_the_header() {
+        use abi::{flag, kind};
+        const HEADER: &str = include_str!("../../../../sdk/include/guildhall.h");
+        for (name, number) in [
+            ("KIND_RPC", kind::RPC),
+            ("KIND_BEFORE", kind::BEFORE),
+            ("KIND_AFTER", kind::AFTER),
+            ("KIND_EVENT", kind::EVENT),
+            ("KIND_PLAIN", kind::PLAIN),
+            ("KIND_MATCH_INIT", kind::MATCH_INIT),
+            ("KIND_MATCH_JOIN_ATTEMPT", kind::MATCH_JOIN_ATTEMPT),
+            ("KIND_MATCH_JOIN", kind::MATCH_JOIN),
+            ("KIND_MATCH_LEAVE", kind::MATCH_LEAVE),
+            ("KIND_MATCH_LOOP", kind::MATCH_LOOP),
+            ("KIND_MATCH_TERMINATE", kind::MATCH_TERMINATE),
+            ("KIND_MATCH_SIGNAL", kind::MATCH_SIGNAL),
+            ("KIND_MATCH_RELEASE", kind::MATCH_RELEASE),
+            ("BROADCAST_DEFERRED", flag::DEFERRED),
+            ("BROADCAST_UNRELIABLE", flag::UNRELIABLE),
+        ] {
+            let line = ["#define", &format!("GUILDHALL_{name}"), &format!("{number}u")];
+            let defined = HEADER.lines().any(|it| it.split_whitespace().take(3).eq(line));
+            assert!(defined, "{name} {number}");
+        }
+        let kinds = HEADER.lines().filter(|line| line.starts_with("#define GUILDHALL_KIND_"));
+        assert_eq!(kinds.count(), 13);
+    }
+
+    #[test]
     fn registrations_that_cannot_be_are_refused_with_a_reason() {
         let refusal = |point, name: &[u8], definition: &[u8]| {
             registration(point, name, 0, definition).unwrap_err()
@@ -403,6 +513,11 @@ mod tests {
             assert_eq!(code, Code::FailedPrecondition.0);
             assert_eq!(result.read(), Some(NOT_IN_A_CALL.as_bytes()));
             assert_eq!(answer(0, std::ptr::null(), 0), Code::FailedPrecondition.0);
+            let mut error = Bytes::NONE;
+            assert_eq!(match_kick(7, std::ptr::null(), 0, &raw mut error), code);
+            assert_eq!(error.read(), Some(NOT_IN_A_CALL.as_bytes()));
+            assert_eq!(match_broadcast(7, std::ptr::null(), std::ptr::null_mut()), code);
+            assert_eq!(match_label_update(7, std::ptr::null(), 0, std::ptr::null_mut()), code);
             assert!(context(0).data.is_null());
             log(0, 1, b"x".as_ptr(), 1, std::ptr::null(), 0);
         }

@@ -13,6 +13,7 @@ mod context;
 mod frame;
 mod host;
 mod library;
+mod matches;
 mod signals;
 
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use guildhall_sdk::{
 use parking_lot::Mutex;
 use prost::Message as _;
 
+pub use self::matches::MatchTurn;
+pub(super) use self::matches::NativeMatch;
 use self::{
     frame::Frame,
     library::{Library, NativeFunction},
@@ -150,6 +153,11 @@ impl Handle {
     fn run(&self, call: &Call) -> Result<Output, Error> {
         let function =
             self.loaded.functions.get(call.function.0 as usize).ok_or(NO_SUCH_FUNCTION)?;
+        if let Input::Match(turn) = &call.input {
+            let frame =
+                Frame::of_function(&self.seat, &call.context, &self.loaded.surroundings, function);
+            return turn.run(function, frame).map(Output::Match);
+        }
         let arguments = match &call.input {
             Input::Plain { arguments } => Some(encoded(arguments)?),
             _ => None,
@@ -166,13 +174,10 @@ impl Handle {
             ),
             Input::Event { event } => (abi::kind::EVENT, Some(&event.bytes), None),
             Input::Plain { .. } => (abi::kind::PLAIN, arguments.as_ref(), None),
+            Input::Match(_) => return Err(NO_SUCH_FUNCTION.into()),
         };
-        let input = abi::Input {
-            size: abi::size_of::<abi::Input>(),
-            kind,
-            payload: Bytes::maybe(payload.map(Vec::as_slice)),
-            request: Bytes::maybe(request.map(Vec::as_slice)),
-        };
+        let mut input = input_of(kind, payload.map(Vec::as_slice));
+        input.request = Bytes::maybe(request.map(Vec::as_slice));
         let frame =
             Frame::of_function(&self.seat, &call.context, &self.loaded.surroundings, function);
         let code = function.call(&frame, &input);
@@ -186,6 +191,19 @@ impl Handle {
             (abi::kind::PLAIN, Some(answer)) => plain_output(&answer)?,
             _ => Output::Nothing,
         })
+    }
+}
+
+/// An input of no match and without a request.
+fn input_of(kind: u32, payload: Option<&[u8]>) -> abi::Input {
+    abi::Input {
+        size: abi::size_of::<abi::Input>(),
+        kind,
+        payload: Bytes::maybe(payload),
+        request: Bytes::NONE,
+        r#match: 0,
+        tick: 0,
+        grace_s: 0,
     }
 }
 

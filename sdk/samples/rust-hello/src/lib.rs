@@ -1,5 +1,9 @@
 //! A native module in Rust: what the README beside it lists, in one file.
 
+mod room;
+
+use std::sync::atomic::Ordering;
+
 use guildhall_sdk::{
     Error, Function, Level, Module, Nk, Point, code, info,
     proto::api::{AuthenticateCustomRequest, Session},
@@ -15,6 +19,9 @@ fn register(module: &mut Module<'_>) -> Result<(), Error> {
     module.rpc("rust_panic", broken)?;
     module.before("AuthenticateCustom", before_custom)?;
     module.after("AuthenticateCustom", after_custom)?;
+    module.rpc("create_native", create_native)?;
+    module.rpc("rust_rooms", |_, _| Ok(room::ROOMS.load(Ordering::Relaxed).to_string().into()))?;
+    module.register_match("rust_match", room::create)?;
     module.function(Point::StorageIndexFilter, "rust_visits", is_returning)
 }
 
@@ -58,6 +65,13 @@ fn visit(nk: &Nk<'_>, _: &[u8]) -> Result<Vec<u8>, Error> {
 /// Shows that a panic ends this call only.
 fn broken(_: &Nk<'_>, payload: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(vec![payload[payload.len()]])
+}
+
+/// Makes a match; the payload is its room. Answers its id.
+fn create_native(nk: &Nk<'_>, payload: &[u8]) -> Result<Vec<u8>, Error> {
+    let room = json!({ "room": str::from_utf8(payload)? });
+    let id: String = nk.call("match_create", ("rust_match", room))?;
+    Ok(id.into_bytes())
 }
 
 /// Refuses ids of the staff and mends spelling.
