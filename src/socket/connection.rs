@@ -19,6 +19,7 @@ use guildhall_actors::realtime::outgoing::Closing;
 use guildhall_actors::realtime::session::{Format, Session};
 use guildhall_core::{config, panic_text};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::error;
 
@@ -44,8 +45,12 @@ const TOO_LONG: Ends = Cow::Borrowed("websocket: read limit exceeded");
 const TIMEOUT: Ends = Cow::Borrowed("i/o timeout");
 const FAILED: Ends = Cow::Borrowed("error processing message");
 
-/// The frames of one client that are read before others get their turn.
+// The runtime's own rule for turns is put out of force: a write that only waits for its turn must not
+// look like a client that takes nothing, and a client that never stops sending must not stop the clock.
+/// What is read of one client, in frames and reads, before others get their turn.
 const TURN: usize = 32;
+/// How often a queue that fills again is written before others get their turn.
+const ROUNDS: usize = 4;
 
 /// How long the end of a connection may take once nothing is to be written.
 const SHUTDOWN: Duration = Duration::from_secs(1);
@@ -129,7 +134,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) fn run(self) -> impl Future<Output = ()> {
+        unconstrained(self.serve())
+    }
+
+    async fn serve(mut self) {
         {
             let mut timer = pin!(sleep_until(self.pulse.gone_at()));
             poll_fn(|cx| self.poll(cx, timer.as_mut())).await;
@@ -154,16 +163,19 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.live.session.outgoing.attend();
         loop {
             let input = self.poll_input(cx, &mut turn);
-            self.poll_output(cx);
+            let output = self.poll_output(cx);
             if self.is_over() {
                 return Poll::Ready(());
             }
-            if input.is_ready() && turn == 0 {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            let again = turn == 0 || output.is_ready();
+            if input.is_ready() && !again {
+                continue;
             }
-            if input.is_pending() {
-                ready!(self.poll_timer(cx, timer.as_mut()));
+            if self.poll_timer(cx, timer.as_mut()).is_pending() {
+                if again {
+                    cx.waker().wake_by_ref();
+                }
+                return Poll::Pending;
             }
         }
     }
@@ -181,13 +193,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                 let result = ready!(handling.work.as_mut().poll(cx));
                 self.handled(result);
             }
-            match self.leaving.as_ref().map(|leaving| leaving.then) {
-                None | Some(Then::Close) => {}
-                Some(Then::End) => {
-                    ready!(self.poll_read(cx, false));
-                    continue;
-                }
-                Some(Then::Nothing) => return Poll::Pending,
+            let then = self.leaving.as_ref().map(|leaving| leaving.then);
+            if then == Some(Then::Nothing) {
+                return Poll::Pending;
+            }
+            *turn -= 1;
+            if then == Some(Then::End) {
+                ready!(self.poll_read(cx, false));
+                continue;
             }
             let received = match self.reader.next() {
                 Ok(Some(received)) => received,
@@ -200,7 +213,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                     return Poll::Ready(());
                 }
             };
-            *turn -= 1;
             self.take(received);
             if self.pong.is_some() || self.leaving.is_some() {
                 return Poll::Ready(());
@@ -309,10 +321,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.over = true;
     }
 
-    /// Writes what waits, as far as the connection takes it.
-    fn poll_output(&mut self, cx: &mut Context<'_>) {
+    /// Writes what waits, as far as the connection takes it; ready where more waits and others are to
+    /// have their turn.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let most_bytes = self.settings().write_buffer_size_bytes;
-        loop {
+        for round in 0.. {
             let before = self.outbox.done();
             let counted = &self.live.cx.metrics.socket;
             let whole = |frame: &Bytes| {
@@ -326,11 +339,20 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                         self.live.session.outgoing.set_stuck(false);
                     }
                 }
-                Poll::Ready(Err(error)) => return self.broken(&error),
-                Poll::Pending => return self.stuck(cx, self.outbox.done() > before),
+                Poll::Ready(Err(error)) => {
+                    self.broken(&error);
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    self.stuck(cx, self.outbox.done() > before);
+                    return Poll::Pending;
+                }
             }
             if !self.refill(cx) {
                 break;
+            }
+            if round == ROUNDS {
+                return Poll::Ready(());
             }
         }
         if let Some(leaving) = &mut self.leaving
@@ -340,6 +362,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
             leaving.written = true;
             leaving.until = after(self.live.cx.config.socket.close_ack_wait_ms);
         }
+        Poll::Pending
     }
 
     /// The connection takes no more now; `moved` says whether it took whole frames before.

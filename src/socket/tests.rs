@@ -324,6 +324,44 @@ async fn a_client_that_takes_nothing_is_closed_with_its_reason() {
 }
 
 #[actix_web::test]
+async fn a_burst_that_the_connection_takes_closes_nobody() {
+    let client = Client::open(1 << 20, |config| {
+        config.socket.outgoing_queue_size = 4;
+        // A write for each frame.
+        config.socket.write_buffer_size_bytes = 1;
+    })
+    .await;
+    for _ in 0..20 {
+        for _ in 0..256 {
+            assert!(client.session.outgoing.push(long(20)));
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_client_that_never_stops_sending_is_left_in_time() {
+    for (bytes, wait) in [
+        // What cannot be read on, and pings while the close frame's answer is awaited.
+        (frame(MORE, true, b""), Duration::from_millis(100)),
+        (frame(TEXT, true, b"{"), Duration::from_millis(100)),
+        // Pings, while it takes none of the answers.
+        (Vec::new(), Duration::from_millis(300)),
+    ] {
+        let mut client = Client::open(64, |config| config.socket.write_wait_ms = 300).await;
+        client.send(&bytes).await;
+        let began = Instant::now();
+        let pings = frame(PING, true, &[b'x'; 100]);
+        while client.io.write_all(&pings).await.is_ok() {
+            assert!(began.elapsed() < PATIENCE);
+        }
+        assert!(began.elapsed() >= wait - Duration::from_millis(10), "{:?}", began.elapsed());
+        timeout(PATIENCE, client.task).await.unwrap().unwrap();
+        assert!(client.session.has_ended());
+    }
+}
+
+#[actix_web::test]
 async fn a_write_that_takes_too_long_ends_the_connection() {
     let mut client = Client::open(64, |config| config.socket.write_wait_ms = 100).await;
     client.session.outgoing.push(long(100));
