@@ -1,7 +1,7 @@
 //! The edge of the WebSocket, from the HTTP request that asks for one to its end.
 //!
-//! A connection leaves HTTP ([`handshake`]) and is served by one task on the thread that accepted it
-//! ([`connection`]): it reads messages, has them handled one after another ([`dispatch`]), and writes
+//! A connection leaves HTTP (`handshake`) and is served by one task on the thread that accepted it
+//! (`connection`): it reads messages, has them handled one after another (`dispatch`), and writes
 //! what waits in its session's queue. A connection at rest holds no buffers.
 
 mod connection;
