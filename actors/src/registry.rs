@@ -130,6 +130,22 @@ impl fmt::Debug for Target {
     }
 }
 
+/// What the before hook of a socket message gave back.
+#[derive(Debug)]
+pub enum Hooked {
+    /// The message, changed or not.
+    Envelope(Box<Envelope>),
+    /// Nothing: the message is disabled.
+    Nothing,
+    /// What is no envelope.
+    Unreadable {
+        /// Whether it is a table or an object at least.
+        object: bool,
+        /// What the client is told; code 13.
+        error: Error,
+    },
+}
+
 const COULD_NOT_COMPLETE: Status =
     Status::new(Code::Internal, "Could not complete runtime Before function.");
 
@@ -148,9 +164,16 @@ impl Target {
         match self.hook(context, Input::Before { request }).await? {
             Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
                 .map(Some)
-                .map_err(|_| COULD_NOT_COMPLETE.into()),
-            Output::Nothing | Output::Text(_) | Output::Value(_) | Output::Match(_) => Ok(None),
+                .map_err(|error| self.unreadable(&error.to_string())),
+            Output::Unreadable { cause, .. } => Err(self.unreadable(&cause)),
+            _ => Ok(None),
         }
+    }
+
+    /// Says what is wrong with what a before hook gave back; what the client is told.
+    fn unreadable(&self, cause: &str) -> Error {
+        tracing::warn!(hook = ?self, cause, "a before hook gave back what is not such a message");
+        COULD_NOT_COMPLETE.into()
     }
 
     /// Runs the after hook of `E`.
@@ -168,23 +191,24 @@ impl Target {
         self.hook(context, Input::After { response, request }).await.map(drop)
     }
 
-    /// Runs the before hook of a socket message: the envelope as the hook left it, or `None` where it
-    /// gave nothing back.
+    /// Runs the before hook of a socket message.
     ///
     /// # Errors
-    /// The hook's own, or code 13 where what it gave back is no envelope.
-    pub async fn realtime_before(
-        &self,
-        context: Context,
-        envelope: &Envelope,
-    ) -> Result<Option<Envelope>> {
+    /// The hook's own.
+    pub async fn realtime_before(&self, context: Context, envelope: &Envelope) -> Result<Hooked> {
         let request = Some(wire::<Envelope>(envelope)?);
-        match self.hook(context, Input::Before { request }).await? {
-            Output::Message(bytes) => prost::Message::decode(bytes.as_slice())
-                .map(Some)
-                .map_err(|_| COULD_NOT_COMPLETE.into()),
-            Output::Nothing | Output::Text(_) | Output::Value(_) | Output::Match(_) => Ok(None),
-        }
+        Ok(match self.hook(context, Input::Before { request }).await? {
+            Output::Message(bytes) => match prost::Message::decode(bytes.as_slice()) {
+                Ok(envelope) => Hooked::Envelope(Box::new(envelope)),
+                Err(error) => {
+                    Hooked::Unreadable { object: true, error: self.unreadable(&error.to_string()) }
+                }
+            },
+            Output::Unreadable { object, cause } => {
+                Hooked::Unreadable { object, error: self.unreadable(&cause) }
+            }
+            _ => Hooked::Nothing,
+        })
     }
 
     /// Runs the after hook of a socket message; `answer` is what the client got, if anything.
@@ -214,7 +238,7 @@ impl Target {
         let context = Context { mode, ..Context::default() };
         match self.hook(context, Input::Plain { arguments }).await? {
             Output::Value(value) => Ok(Some(value)),
-            Output::Nothing | Output::Text(_) | Output::Message(_) | Output::Match(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 

@@ -94,6 +94,15 @@ pub enum RevokeError {
     Database(DbError),
 }
 
+/// What [`Sessions::revoke`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The tokens given are void.
+    Tokens,
+    /// All of the user's are.
+    User,
+}
+
 /// All tokens of some users are void in the database; to be given to [`Sessions::apply`] once the
 /// transaction is committed.
 #[derive(Debug)]
@@ -205,13 +214,23 @@ impl Sessions {
 
     fn valid(&self, kind: Kind, token: &str) -> Option<Claims> {
         let claims = self.key(kind).verify(token, now_s())?;
-        let issued_s = match claims.issued_s {
-            // A token that is silent about it was issued one life before it ends.
-            0 => claims.expires_s.saturating_sub(self.life_s(kind)),
-            issued_s => issued_s,
-        };
+        let issued_s = self.issued_s(kind, claims.issued_s, claims.expires_s);
         let revoked = self.0.revoked.read();
         (!revoked.has(claims.user_id, kind, &claims.token_id, issued_s)).then_some(claims)
+    }
+
+    /// Whether the session token that told of this user was revoked since.
+    pub fn is_revoked(&self, user: &User) -> bool {
+        let issued_s = self.issued_s(Kind::Session, user.issued_s, user.expires_s);
+        self.0.revoked.read().has(user.id, Kind::Session, &user.token_id, issued_s)
+    }
+
+    fn issued_s(&self, kind: Kind, issued_s: i64, expires_s: i64) -> i64 {
+        match issued_s {
+            // A token that is silent about it was issued one life before it ends.
+            0 => expires_s.saturating_sub(self.life_s(kind)),
+            issued_s => issued_s,
+        }
     }
 
     fn key(&self, kind: Kind) -> &TokenKey {
@@ -240,7 +259,7 @@ impl Sessions {
         user_id: Uuid,
         token: &str,
         refresh_token: &str,
-    ) -> Result<(), RevokeError> {
+    ) -> Result<Extent, RevokeError> {
         let now_s = now_s();
         let mut tokens = Vec::new();
         for (kind, text, invalid) in [
@@ -264,7 +283,7 @@ impl Sessions {
         if tokens.is_empty() {
             let cut = self.cut(db, vec![user_id]).await?;
             self.apply(cut);
-            return Ok(());
+            return Ok(Extent::User);
         }
 
         let ids: Vec<&str> = tokens.iter().map(|token| token.id.as_str()).collect();
@@ -275,7 +294,7 @@ impl Sessions {
         for token in tokens {
             revoked.token(user_id, token);
         }
-        Ok(())
+        Ok(Extent::Tokens)
     }
 
     /// Stores that all tokens of `users` which were issued before this second are void. It takes
@@ -480,14 +499,15 @@ mod tests {
     fn a_revoked_token_leaves_its_sibling_and_other_users() {
         let sessions = sessions();
         let tokens = signed_in(&sessions, ANN, now_s());
-        let id = sessions.session(&tokens.token).unwrap().token_id;
+        let user: User = sessions.session(&tokens.token).unwrap().into();
+        let id = user.token_id.clone();
         let until_s = now_s() + 60;
         let token = Token { kind: Kind::Session, id: id.clone(), until_s };
         sessions.0.revoked.write().token(BOB, token);
-        assert!(sessions.session(&tokens.token).is_some());
+        assert!(sessions.session(&tokens.token).is_some() && !sessions.is_revoked(&user));
         let token = Token { kind: Kind::Session, id, until_s };
         sessions.0.revoked.write().token(ANN, token);
-        assert!(sessions.session(&tokens.token).is_none());
+        assert!(sessions.session(&tokens.token).is_none() && sessions.is_revoked(&user));
         assert!(sessions.refresh(&tokens.refresh_token).is_some());
     }
 
@@ -508,10 +528,11 @@ mod tests {
     fn a_token_that_is_silent_about_its_sign_in_counts_from_its_end() {
         let sessions = sessions();
         let token = signed_in(&sessions, ANN, 0).token;
+        let user = sessions.session(&token).unwrap().into();
         sessions.apply(Cut { users: vec![ANN], before_s: now_s() - 5, until_s: i64::MAX });
-        assert!(sessions.session(&token).is_some());
+        assert!(sessions.session(&token).is_some() && !sessions.is_revoked(&user));
         sessions.apply(Cut { users: vec![ANN], before_s: now_s() + 5, until_s: i64::MAX });
-        assert!(sessions.session(&token).is_none());
+        assert!(sessions.session(&token).is_none() && sessions.is_revoked(&user));
     }
 
     #[test]

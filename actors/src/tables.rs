@@ -9,7 +9,7 @@ use crate::{
     host::HostFunction,
     realtime::{
         channel, matches as realtime_matches, matchmaker as realtime_matchmaker,
-        party as realtime_party, ping, rpc,
+        party as realtime_party, ping, rpc, session as socket_session, status, streams,
     },
     resources::{
         account, account_export, authenticate, channel_message, event, friend, group, healthcheck,
@@ -152,6 +152,9 @@ socket_table! {
     ping::Ping,
     ping::Pong,
     rpc::Rpc,
+    status::StatusFollow,
+    status::StatusUnfollow,
+    status::StatusUpdate,
 }
 
 /// Every host function, by name in the order of the list.
@@ -249,11 +252,24 @@ pub static HOST_FUNCTIONS: &[HostFunction] = &[
     HostFunction::of::<purchase::nk::PurchaseValidateHuawei>(),
     HostFunction::of::<purchase::nk::PurchaseValidateSamsung>(),
     HostFunction::of::<purchase::nk::PurchasesList>(),
+    HostFunction::of::<streams::nk::StreamClose>(),
+    HostFunction::of::<streams::nk::StreamCount>(),
+    HostFunction::of::<streams::nk::StreamSend>(),
+    HostFunction::of::<streams::nk::StreamSendRaw>(),
+    HostFunction::of::<streams::nk::StreamUserGet>(),
+    HostFunction::of::<streams::nk::StreamUserJoin>(),
+    HostFunction::of::<streams::nk::StreamUserKick>(),
+    HostFunction::of::<streams::nk::StreamUserLeave>(),
+    HostFunction::of::<streams::nk::StreamUserList>(),
+    HostFunction::of::<streams::nk::StreamUserUpdate>(),
     HostFunction::of::<subscription::nk::SubscriptionGetByProductId>(),
     HostFunction::of::<subscription::nk::SubscriptionValidateApple>(),
     HostFunction::of::<subscription::nk::SubscriptionValidateGoogle>(),
     HostFunction::of::<subscription::nk::SubscriptionsList>(),
+    HostFunction::of::<socket_session::nk::SessionDisconnect>(),
     HostFunction::of::<session::nk::SessionLogout>(),
+    HostFunction::of::<status::nk::StatusFollow>(),
+    HostFunction::of::<status::nk::StatusUnfollow>(),
     HostFunction::of::<storage::nk::StorageDelete>(),
     HostFunction::of::<storage_index::nk::StorageIndexList>(),
     HostFunction::of::<storage::nk::StorageList>(),

@@ -46,6 +46,8 @@ pub struct User {
     pub expires_s: i64,
     /// The token's `tid`: shared by a session token and its refresh token.
     pub token_id: String,
+    /// When the user signed in, Unix seconds; 0 where the token is silent.
+    pub issued_s: i64,
 }
 
 impl Caller {

@@ -42,6 +42,7 @@ impl From<Claims> for User {
             vars: claims.vars,
             expires_s: claims.expires_s,
             token_id: claims.token_id,
+            issued_s: claims.issued_s,
         }
     }
 }

@@ -561,7 +561,12 @@ declare namespace nkruntime {
         rsaSha256Hash(input: Bytes, key: string): string;
         /** 1 to 1,000 bytes. */
         secureRandomBytes(count: number): ArrayBuffer;
-        /** Ends the sessions of the tokens given, or all of the user's if none is. */
+        /** Closes a socket. A session that has ended is no error. */
+        sessionDisconnect(sessionId: string, reason?: number | null): void;
+        /**
+         * Ends the sessions of the tokens given, or all of the user's if none is, with their
+         * sockets.
+         */
         sessionLogout(userId: string, token?: string | null, refreshToken?: string | null): void;
         /** Hexadecimal. */
         sha256Hash(input: Bytes): string;
@@ -569,6 +574,13 @@ declare namespace nkruntime {
         sqlExec(query: string, parameters?: any[] | null): SqlExecResult;
         /** The rows, each a map from column to value. */
         sqlQuery(query: string, parameters?: any[] | null): { [key: string]: any }[];
+        /** Lets a session hear of the status of users. A session that has ended is no error. */
+        statusFollow(sessionId: string, userIds: string[]): void;
+        /**
+         * Lets a session hear of the status of users no longer, of its own neither. A session
+         * that has ended is no error.
+         */
+        statusUnfollow(sessionId: string, userIds: string[]): void;
         storageDelete(objectIds: StorageDeleteRequest[]): void;
         /**
          * A page of the objects that an index finds. Lua must give an order, which may be empty,
@@ -591,6 +603,29 @@ declare namespace nkruntime {
          * is not met, all of it is done again.
          */
         storageWriteRetry(objects: StorageReadRequest[], updateFn: (given: StorageObject[]) => StorageWriteRequest[], maxRetries: number): StorageWriteAck[];
+        /** Ends all presences on a stream. Nobody is told. */
+        streamClose(stream: Stream): void;
+        /** How many are present on a stream, the hidden ones too. */
+        streamCount(stream: Stream): number;
+        /** Sends data to all on a stream, or to some sessions in its name. */
+        streamSend(stream: Stream, data: string, presences?: PresenceOfSession[] | null, reliable?: boolean | null): void;
+        /** Sends any message of the protocol to all on a stream, or to some sessions. */
+        streamSendRaw(stream: Stream, envelope: { [key: string]: any }, presences?: PresenceOfSession[] | null, reliable?: boolean | null): void;
+        /** What a presence has; nothing where it is not there. */
+        streamUserGet(userId: string, sessionId: string, stream: Stream): StreamPresenceMeta | null;
+        /**
+         * Makes a session present on a stream; whether it was not before. A presence that is
+         * there stays as it is.
+         */
+        streamUserJoin(userId: string, sessionId: string, stream: Stream, hidden?: boolean | null, persistence?: boolean | null, status?: string | null): boolean;
+        /** Ends a presence, if it is there. */
+        streamUserKick(presences: PresenceToKick, stream: Stream): void;
+        /** Ends a presence, if it is there. */
+        streamUserLeave(userId: string, sessionId: string, stream: Stream): void;
+        /** Who is present on a stream. */
+        streamUserList(stream: Stream, includeHidden?: boolean | null, includeNotHidden?: boolean | null): StreamPresence[];
+        /** Changes what a presence has, or makes a session present. */
+        streamUserUpdate(userId: string, sessionId: string, stream: Stream, hidden?: boolean | null, persistence?: boolean | null, status?: string | null): void;
         /** Text as its UTF-8 bytes. */
         stringToBinary(str: string): ArrayBuffer;
         /** A user's subscription to a product. */
@@ -1941,6 +1976,20 @@ declare namespace nkruntime {
         cursor?: string;
     }
 
+    /** A presence among those that are to get a message; what else it has is not read. */
+    interface PresenceOfSession {
+        /** Its session; without one nobody gets anything. */
+        sessionId?: string | null;
+    }
+
+    /** A presence that is to end. */
+    interface PresenceToKick {
+        userId?: string | null;
+        sessionId?: string | null;
+        /** The node; this one if not given. */
+        node?: string | null;
+    }
+
     /** Message `nakama.api.PromoteGroupUsersRequest`. */
     interface PromoteGroupUsersRequest {
         groupId?: string;
@@ -2055,6 +2104,48 @@ declare namespace nkruntime {
         version?: string | null;
         permissionRead?: number | null;
         permissionWrite?: number | null;
+    }
+
+    /** A stream, as a module names it; what is left out is 0, nil or empty. */
+    interface Stream {
+        /** Its kind; cut to its lowest 8 bits, as in the reference. The server's own are 0 to 7. */
+        mode?: number | null;
+        /** What it is about, an id. */
+        subject?: string | null;
+        /** What it is about besides, an id. */
+        subcontext?: string | null;
+        /** Any text. */
+        label?: string | null;
+    }
+
+    /** Who is present on a stream, as modules get it. */
+    interface StreamPresence {
+        userId: string;
+        sessionId: string;
+        /** The name of the server. */
+        node: string;
+        /** The same, as the reference's JavaScript has it. */
+        nodeId?: string;
+        /** Whether nobody is told of it. */
+        hidden: boolean;
+        /** Whether messages to the stream are stored. */
+        persistence: boolean;
+        username: string;
+        status: string;
+        /** Why it is as it is: 1 it joined, 2 it was updated. Not in Lua. */
+        reason?: number;
+    }
+
+    /** What a presence has, as modules get it. */
+    interface StreamPresenceMeta {
+        /** Whether nobody is told of it. */
+        hidden: boolean;
+        /** Whether messages to the stream are stored. */
+        persistence: boolean;
+        username: string;
+        status: string;
+        /** Why it is as it is: 1 it joined, 2 it was updated. Not in Lua. */
+        reason?: number;
     }
 
     /** Message `nakama.api.SubscriptionList`. */

@@ -80,9 +80,7 @@ pub(super) async fn serve(
     target.calls.record(code, began.elapsed(), received, sent);
     let output = match result {
         Ok(Output::Text(text)) => text,
-        Ok(Output::Nothing | Output::Message(_) | Output::Value(_) | Output::Match(_)) => {
-            Vec::new()
-        }
+        Ok(_) => Vec::new(),
         Err(error) => return answer::rpc_failure(&error, &id, trace_id),
     };
     if bare {

@@ -538,6 +538,7 @@ mod tests {
             vars: Vars::new(),
             expires_s: 0,
             token_id: String::new(),
+            issued_s: 0,
         };
         let lang = "en".to_owned();
         let session = Session::new(Caller::default(), user, Format::Json, lang, 1);

@@ -7,6 +7,7 @@ use actix_web::web::Bytes;
 use guildhall_actors::cx::Cx;
 use guildhall_actors::envelope::{Incoming, Refusal, SocketMessage, WithSocketMessage};
 use guildhall_actors::realtime::session::{ErrorCode, Format, Session};
+use guildhall_actors::registry::Hooked;
 use guildhall_actors::runtime::call::ExecutionMode;
 use guildhall_actors::tables;
 use guildhall_core::Error;
@@ -54,13 +55,15 @@ pub(super) async fn dispatch(
         MISSING.tell(incoming);
         return Err(PROCESSING);
     };
-    match tables::socket_message(message, Work(incoming)).await {
+    let result = match tables::socket_message(message, Work(incoming)).await {
         Some(result) => result,
         None => {
             UNRECOGNIZED.tell(incoming);
             Err(PROCESSING)
         }
-    }
+    };
+    cx.relieve_tracker();
+    result
 }
 
 /// What is done with a message of any kind.
@@ -70,40 +73,50 @@ impl WithSocketMessage for Work<'_> {
     type Output = Result<(), Ends>;
 
     async fn with<M: SocketMessage>(self, mut body: M::Body) -> Result<(), Ends> {
-        let Self(incoming) = self;
+        let cid_of_hook;
+        let Self(Incoming { cx, session, cid, trace_id }) = self;
+        let mut incoming = Incoming { cx, session, cid, trace_id };
         let (before, after) = if M::HOOKS {
             let routes = incoming.cx.routes.load();
             (routes.realtime_before(M::NAME).cloned(), routes.realtime_after(M::NAME).cloned())
         } else {
             (None, None)
         };
-        let envelope =
-            |body| Envelope { cid: incoming.cid.to_owned(), message: Some(M::wrap(body)) };
-        let context = |mode| incoming.session.context(mode, incoming.trace_id);
+        let context = |mode| session.context(mode, trace_id);
 
         if let Some(before) = before {
-            let sent = envelope(body);
+            let sent = Envelope { cid: incoming.cid.to_owned(), message: Some(M::wrap(body)) };
+            let refused = |error: &Error| {
+                Refusal::of(ErrorCode::RuntimeFunctionException, error.message().to_owned())
+            };
             match before.realtime_before(context(ExecutionMode::Before), &sent).await {
                 Err(error) => {
                     log(&error, M::NAME, "realtime before hook failed");
-                    let message = error.message().to_owned();
-                    let refusal = Refusal::of(ErrorCode::RuntimeFunctionException, message);
-                    refusal.tell(incoming);
+                    refused(&error).tell(incoming);
                     return Ok(());
                 }
-                Ok(None) => {
+                Ok(Hooked::Nothing) => {
                     warn!(message = M::NAME, "a before hook disabled a message");
                     DISABLED.tell(incoming);
                     return Err(PROCESSING);
                 }
-                Ok(Some(changed)) => match changed.message.and_then(M::unwrap) {
-                    Some(changed) => body = changed,
-                    // The reference crashes.
-                    None => {
+                Ok(Hooked::Unreadable { object, error }) => {
+                    // What replaces the envelope replaces its mark too, as in the reference.
+                    let cid = if object { incoming.cid } else { "" };
+                    refused(&error).tell(Incoming { cid, ..incoming });
+                    return Ok(());
+                }
+                Ok(Hooked::Envelope(changed)) => {
+                    let Envelope { cid, message } = *changed;
+                    let Some(changed) = message.and_then(M::unwrap) else {
+                        // The reference crashes.
                         CHANGED.tell(incoming);
                         return Ok(());
-                    }
-                },
+                    };
+                    body = changed;
+                    cid_of_hook = cid;
+                    incoming.cid = &cid_of_hook;
+                }
             }
         }
         let Some(after) = after else {
@@ -112,7 +125,7 @@ impl WithSocketMessage for Work<'_> {
             }
             return Ok(());
         };
-        let received = envelope(body);
+        let received = Envelope { cid: incoming.cid.to_owned(), message: Some(M::wrap(body)) };
         let Some(body) = received.message.clone().and_then(M::unwrap) else { return Ok(()) };
         match M::handle(incoming, body).await {
             Ok(reply) => {

@@ -60,6 +60,7 @@ impl Client {
             vars: Vars::new(),
             expires_s: i64::MAX,
             token_id: String::new(),
+            issued_s: 0,
         };
         let queue = cx.config.socket.outgoing_queue_size;
         let caller = Caller { user: Some(user.clone()), ..Caller::default() };

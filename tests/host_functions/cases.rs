@@ -15,6 +15,7 @@ mod multi_update;
 mod notification;
 pub(super) mod provider;
 pub(super) mod purchase;
+mod realtime;
 mod storage;
 mod tournament;
 mod wallet;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         leaderboard::cases(),
         tournament::cases(),
         matches::cases(),
+        realtime::cases(),
         sql(),
         events(),
         metrics(),

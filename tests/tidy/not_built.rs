@@ -6,21 +6,4 @@ pub struct NotBuilt {
 }
 
 /// The one list of them. A capability takes its names out.
-pub const NOT_BUILT: NotBuilt = NotBuilt {
-    host_functions: &[
-        "get_satori",
-        "session_disconnect",
-        "status_follow",
-        "status_unfollow",
-        "stream_close",
-        "stream_count",
-        "stream_send",
-        "stream_send_raw",
-        "stream_user_get",
-        "stream_user_join",
-        "stream_user_kick",
-        "stream_user_leave",
-        "stream_user_list",
-        "stream_user_update",
-    ],
-};
+pub const NOT_BUILT: NotBuilt = NotBuilt { host_functions: &["get_satori"] };

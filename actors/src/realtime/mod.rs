@@ -4,6 +4,7 @@
 //! who is present where: on a [`stream::Stream`], a place that messages are sent to. What is sent to
 //! many is encoded once for each format ([`outgoing::Encoded`]) and put into the sessions' queues.
 
+mod arguments;
 pub mod channel;
 pub mod labels;
 pub mod matches;
@@ -17,6 +18,7 @@ pub mod session;
 pub mod session_events;
 pub mod status;
 pub mod stream;
+pub mod streams;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tracker;

@@ -13,7 +13,7 @@ use guildhall_proto::realtime::{
 use super::{
     outgoing::Encoded,
     stream::{Stream, mode},
-    tracker::{Change, Presence, Tracker},
+    tracker::{Change, Changes, Presence, Tracker},
 };
 use crate::cx::Cx;
 
@@ -22,29 +22,52 @@ pub fn run(cx: &Arc<Cx>) {
     let cx = Arc::clone(cx);
     cx.io.clone().spawn(async move {
         loop {
-            cx.tracker.changed.notified().await;
-            cx.tell_changes();
+            cx.tracker.changes.added.notified().await;
+            while cx.tracker.changes.waiting() > 0 {
+                cx.tell_some(AT_ONCE);
+                tokio::task::yield_now().await;
+            }
         }
     });
 }
 
+/// Changes that are told before others get their turn on the thread.
+const AT_ONCE: usize = 64;
+
 impl Cx {
-    /// Tells all changes that wait. The tracker's task does so; who makes many changes at once may
-    /// help, which keeps their queue within its bound.
+    /// Tells the changes that were made before this call, in their order, where nobody has yet.
     pub fn tell_changes(&self) {
-        let _telling = self.tracker.telling.lock();
-        loop {
-            let next = self.tracker.changes.lock().pop_front();
-            let Some(change) = next else { return };
+        self.tell_up_to(Changes::waiting);
+    }
+
+    /// Tells up to `most` of the changes that wait, in their order.
+    pub(super) fn tell_some(&self, most: usize) {
+        self.tell_up_to(|_| most);
+    }
+
+    fn tell_up_to(&self, most: impl Fn(&Changes) -> usize) {
+        let Tracker { telling, changes, .. } = &*self.tracker;
+        // What is told may make changes: those are told later, not in between.
+        if telling.is_owned_by_current_thread() {
+            return;
+        }
+        let _telling = telling.lock();
+        for _ in 0..most(changes) {
+            let Some(change) = changes.next() else { return };
             self.tell(&change);
         }
     }
 
-    /// Tells the changes that wait where there are more than `tracker.event_queue_size`. To be called
-    /// without any lock after changes that a client or a module asked for.
+    /// Lets who made changes help to tell them while there are more than `tracker.event_queue_size`,
+    /// which keeps them within that. To be called without any lock after each piece of work that a
+    /// client or a module asked for; it costs nothing where there is nothing to help with.
+    ///
+    /// The reference drops the events that wait once there are too many.
     pub fn relieve_tracker(&self) {
-        if self.tracker.changes.lock().len() > self.tracker.most_changes {
-            self.tell_changes();
+        while self.tracker.changes.waiting() > self.tracker.most_changes
+            && !self.tracker.telling.is_owned_by_current_thread()
+        {
+            self.tell_some(AT_ONCE);
         }
     }
 
@@ -58,7 +81,7 @@ impl Cx {
             "presence event"
         );
         if stream.mode == mode::STATUS {
-            self.tracker.tell_status(change);
+            self.tell_status(change);
             return;
         }
         if stream.mode == mode::MATCH_AUTHORITATIVE && self.matches.is_here(&stream.label) {
@@ -67,7 +90,7 @@ impl Cx {
         if stream.mode == mode::PARTY {
             self.tell_party(change);
         }
-        if !self.tracker.exists(stream) {
+        if change.closed || !self.tracker.exists(stream) {
             return;
         }
         let envelope = Envelope { cid: String::new(), message: Some(event(change)) };
@@ -110,7 +133,7 @@ fn event(change: &Change) -> Message {
     }
 }
 
-impl Tracker {
+impl Cx {
     /// Tells the change of a user's status to the user's own sockets and to who follows the user.
     fn tell_status(&self, change: &Change) {
         let stream = &change.stream;
@@ -122,10 +145,12 @@ impl Tracker {
             })),
         };
         let encoded = Encoded::new(&envelope);
-        for session in self.sessions_of(stream.subject) {
-            session.send_encoded(&encoded);
-        }
-        self.follows.each(stream.subject, |session| {
+        self.sockets.each_of(stream.subject, |session| {
+            if session.hears_itself() {
+                session.send_encoded(&encoded);
+            }
+        });
+        self.tracker.follows.each(stream.subject, |session| {
             session.send_encoded(&encoded);
         });
     }

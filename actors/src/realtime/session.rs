@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dashmap::DashMap;
+use dashmap::{DashMap, mapref::entry::Entry};
 use guildhall_core::{
     Caller,
     caller::{TraceId, User},
@@ -84,6 +84,8 @@ pub struct Session {
     ended: AtomicBool,
     /// Whether it may have tickets of the matchmaker.
     waits: AtomicBool,
+    /// Whether it does not hear of its own user's status.
+    deaf_to_itself: AtomicBool,
     /// Where it is present. Locked before any stream of the tracker.
     pub(super) present: Mutex<Present>,
 }
@@ -94,7 +96,7 @@ pub(super) struct Present {
     /// Set at the end: nothing is added any more.
     pub ended: bool,
     /// The streams, with the user that is present there by this session.
-    pub streams: Vec<(Stream, Uuid)>,
+    pub streams: HashSet<(Stream, Uuid)>,
     /// The users that it follows besides its own.
     pub follows: HashSet<Uuid>,
 }
@@ -112,6 +114,7 @@ impl Session {
             outgoing: Outgoing::new(queue),
             ended: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            deaf_to_itself: AtomicBool::new(false),
             present: Mutex::default(),
         }
     }
@@ -161,6 +164,15 @@ impl Session {
         !self.has_ended()
     }
 
+    /// Whether it hears of its own user's status: it does until a module says otherwise.
+    pub fn hears_itself(&self) -> bool {
+        !self.deaf_to_itself.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hear_itself(&self, hears: bool) {
+        self.deaf_to_itself.store(!hears, Ordering::Relaxed);
+    }
+
     /// Whether it is at its end: no longer in the server's tables.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
@@ -176,10 +188,12 @@ impl fmt::Debug for Session {
     }
 }
 
-/// All sessions by id.
+/// All sessions.
 #[derive(Debug, Default)]
 pub struct Sockets {
     by_id: DashMap<Uuid, Arc<Session>>,
+    /// Those of each user, the oldest first.
+    by_user: DashMap<Uuid, Vec<Arc<Session>>>,
 }
 
 impl Sockets {
@@ -206,8 +220,45 @@ impl Sockets {
         }
     }
 
-    pub(super) fn add(&self, session: &Arc<Session>) {
+    /// Queues an envelope for these sessions; those that have ended are passed over.
+    pub fn send_to(&self, ids: &[Uuid], envelope: &Envelope) {
+        let encoded = Encoded::new(envelope);
+        for id in ids {
+            if let Some(session) = self.by_id.get(id) {
+                session.send_encoded(&encoded);
+            }
+        }
+    }
+
+    /// The sessions of a user, the oldest first.
+    pub fn of(&self, user_id: Uuid) -> Vec<Arc<Session>> {
+        self.by_user.get(&user_id).map_or_else(Vec::new, |sessions| sessions.clone())
+    }
+
+    /// Shows every session of a user to `to`, which must neither wait nor look sessions up.
+    pub(super) fn each_of(&self, user_id: Uuid, to: impl FnMut(&Arc<Session>)) {
+        if let Some(sessions) = self.by_user.get(&user_id) {
+            sessions.iter().for_each(to);
+        }
+    }
+
+    /// Adds a session; the older ones of its user.
+    fn add(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
         self.by_id.insert(session.id, Arc::clone(session));
+        let mut of_user = self.by_user.entry(session.user_id()).or_default();
+        let older = of_user.clone();
+        of_user.push(Arc::clone(session));
+        older
+    }
+
+    fn remove(&self, session: &Session) {
+        self.by_id.remove(&session.id);
+        if let Entry::Occupied(mut of_user) = self.by_user.entry(session.user_id()) {
+            of_user.get_mut().retain(|other| other.id != session.id);
+            if of_user.get().is_empty() {
+                of_user.remove();
+            }
+        }
     }
 }
 
@@ -233,17 +284,23 @@ pub fn error(code: ErrorCode, message: impl Into<String>) -> Message {
 
 impl Cx {
     /// Takes a new session into the server's tables, present for its notifications and, where
-    /// `status` says so, with an empty status. With `session.single_socket` the user's other sockets
+    /// `status` says so, with an empty status. With `session.single_socket` the user's older sockets
     /// are closed.
+    ///
+    /// A session whose token was revoked since it was looked at is closed at once.
     pub fn begin_session(&self, session: &Arc<Session>, status: bool) {
-        self.sockets.add(session);
+        let older = self.sockets.add(session);
         self.tracker.begin(session, status);
         if self.config.session.single_socket {
-            let others = self.tracker.sessions_of(session.user_id());
-            for other in others.iter().filter(|other| other.id != session.id) {
+            for other in &older {
                 self.disconnect(other, PresenceReason::Disconnect, Some(SINGLE_SOCKET));
             }
         }
+        // Whoever revokes a token looks for its sockets afterwards, and may not have seen this one.
+        if self.sessions.is_revoked(&session.user) {
+            self.disconnect(session, PresenceReason::Disconnect, None);
+        }
+        self.relieve_tracker();
     }
 
     /// Takes away what a session left: presences, follows, its place in the tables. Only the first
@@ -252,11 +309,12 @@ impl Cx {
         if session.ended.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.sockets.by_id.remove(&session.id);
+        self.sockets.remove(session);
         if session.waits.load(Ordering::SeqCst) {
             self.matchmaker.remove_session(session.id);
         }
         self.tracker.end(session, reason);
+        self.relieve_tracker();
     }
 
     /// Closes a session by the server's will. Its presences end with `reason` before this returns;
@@ -276,8 +334,17 @@ impl Cx {
 
     /// Closes all sockets of a user by the server's will.
     pub fn disconnect_user(&self, user_id: Uuid, farewell: Option<Farewell>) {
-        for session in self.tracker.sessions_of(user_id) {
+        for session in self.sockets.of(user_id) {
             self.disconnect(&session, PresenceReason::Disconnect, farewell);
+        }
+    }
+
+    /// Closes those of a user's sockets whose tokens were revoked.
+    pub fn disconnect_revoked(&self, user_id: Uuid) {
+        for session in self.sockets.of(user_id) {
+            if self.sessions.is_revoked(&session.user) {
+                self.disconnect(&session, PresenceReason::Disconnect, None);
+            }
         }
     }
 }
@@ -312,6 +379,51 @@ impl Farewell {
             message: Some(Message::Notifications(realtime::Notifications {
                 notifications: vec![notification],
             })),
+        }
+    }
+}
+
+/// The host functions.
+pub mod nk {
+    use guildhall_core::{Code, Result, Status};
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{
+        host::{HostFn, Language, Origin, Returns},
+        realtime::arguments::session_id,
+    };
+
+    const REASON: Status =
+        Status::new(Code::InvalidArgument, "invalid disconnect reason, must be a value 0-4");
+
+    /// `nk.session_disconnect(session_id, reason)`: closes a socket. A session that has ended is no
+    /// error.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    pub struct SessionDisconnect {
+        #[serde(deserialize_with = "session_id")]
+        session_id: Uuid,
+        /// What matches are told as the reason of its leaving, 0-4; a disconnect (4) if not given.
+        #[serde(default)]
+        reason: Option<i64>,
+    }
+
+    impl HostFn for SessionDisconnect {
+        const NAME: &'static str = "session_disconnect";
+        const RETURNS: Returns = Returns::Nothing;
+        type Output = ();
+        async fn call(self, cx: &Cx, origin: Origin<'_>) -> Result<()> {
+            let reason = match self.reason {
+                None => PresenceReason::Disconnect,
+                // The reference cannot tell 0 from none in Lua.
+                Some(0) if origin.language == Language::Lua => PresenceReason::Disconnect,
+                Some(number) => PresenceReason::from_number(number).ok_or(REASON)?,
+            };
+            if let Some(session) = cx.sockets.get(self.session_id) {
+                cx.disconnect(&session, reason, None);
+            }
+            Ok(())
         }
     }
 }

@@ -43,7 +43,8 @@ pub struct Stream {
 impl Stream {
     /// A stream of `mode` about `subject` alone.
     pub fn of(mode: u8, subject: Uuid) -> Self {
-        Self::labelled(mode, subject, "")
+        // The default label is no allocation.
+        Self::labelled(mode, subject, Arc::default())
     }
 
     /// A stream of `mode` about `subject` with a label.

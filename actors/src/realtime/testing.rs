@@ -48,6 +48,7 @@ impl Client {
             vars: Vars::default(),
             expires_s: i64::MAX,
             token_id: String::new(),
+            issued_s: 0,
         };
         let caller = Caller { user: Some(user.clone()), ..Caller::default() };
         let queue = cx.config.socket.outgoing_queue_size;

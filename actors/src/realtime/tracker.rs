@@ -4,8 +4,9 @@
 //! others may see is queued for [`super::presence_events`] while its stream is locked, so that the
 //! events of a stream are told in the order in which it changed.
 //!
-//! Locks are taken in this order: a session's `present`, a stream's shard, the events; a session's
-//! outgoing queue may be locked within any.
+//! Locks are taken in this order: `telling`, a session's `present`, a shard of streams, of followers
+//! or of sessions (never two of these at once), the changes; a session's outgoing queue may be locked
+//! within any.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +19,7 @@ use std::{
 use dashmap::{DashMap, mapref::entry::Entry};
 use guildhall_proto::realtime::{Envelope, UserPresence};
 use indexmap::IndexMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -49,6 +50,8 @@ pub struct Presence {
     pub user_id: Uuid,
     /// What it has besides.
     pub meta: Meta,
+    /// Why it is as it is: it joined, or was updated.
+    pub reason: PresenceReason,
 }
 
 impl Presence {
@@ -85,6 +88,8 @@ pub(super) struct Change {
     pub joins: Vec<Presence>,
     pub leaves: Vec<Presence>,
     pub reason: PresenceReason,
+    /// Whether the stream was closed since: whoever is there now came later, and is not told.
+    pub closed: bool,
 }
 
 /// All presences.
@@ -94,11 +99,52 @@ pub struct Tracker {
     count: AtomicUsize,
     expulsions: AtomicU64,
     pub(super) follows: Follows,
-    pub(super) changes: Mutex<VecDeque<Change>>,
-    pub(super) changed: Notify,
+    pub(super) changes: Changes,
     /// Held by who tells changes, so that they are told in order.
-    pub(super) telling: Mutex<()>,
+    pub(super) telling: ReentrantMutex<()>,
     pub(super) most_changes: usize,
+}
+
+/// The changes that wait to be told.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    queue: Mutex<VecDeque<Change>>,
+    /// The length of `queue`, for a look without its lock.
+    waiting: AtomicUsize,
+    /// Wakes the task that tells them.
+    pub added: Notify,
+}
+
+impl Changes {
+    fn add(&self, change: Change) {
+        let mut queue = self.queue.lock();
+        queue.push_back(change);
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        // The task takes all there is once it is awake.
+        if queue.len() == 1 {
+            self.added.notify_one();
+        }
+    }
+
+    /// Marks the changes of a stream that is closed, which is locked meanwhile.
+    fn close(&self, stream: &Stream) {
+        let mut queue = self.queue.lock();
+        for change in queue.iter_mut().filter(|change| change.stream == *stream) {
+            change.closed = true;
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Change> {
+        let mut queue = self.queue.lock();
+        let change = queue.pop_front();
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        change
+    }
+
+    /// How many there are; exact for who has made the last one.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
 }
 
 impl Tracker {
@@ -110,9 +156,8 @@ impl Tracker {
             count: AtomicUsize::new(0),
             expulsions: AtomicU64::new(0),
             follows: Follows::default(),
-            changes: Mutex::default(),
-            changed: Notify::new(),
-            telling: Mutex::new(()),
+            changes: Changes::default(),
+            telling: ReentrantMutex::new(()),
             most_changes,
         }
     }
@@ -134,14 +179,12 @@ impl Tracker {
         if members.contains_key(&key) {
             return Tracked::Before;
         }
-        let presence = Presence { session: Arc::clone(session), user_id, meta };
+        let reason = PresenceReason::Join;
+        let presence = Presence { session: Arc::clone(session), user_id, meta, reason };
         let joins = if presence.meta.hidden { vec![] } else { vec![presence.clone()] };
         members.insert(key, presence);
         self.count.fetch_add(1, Ordering::Relaxed);
-        let listed = present.streams.iter().any(|(s, user)| *user == user_id && s == stream);
-        if !listed {
-            present.streams.push((stream.clone(), user_id));
-        }
+        present.streams.insert((stream.clone(), user_id));
         self.queue(stream, joins, vec![], PresenceReason::Join);
         Tracked::New
     }
@@ -159,13 +202,14 @@ impl Tracker {
             return false;
         }
         let mut members = self.streams.entry(stream.clone()).or_default();
-        let presence = Presence { session: Arc::clone(session), user_id, meta };
+        let reason = PresenceReason::Update;
+        let presence = Presence { session: Arc::clone(session), user_id, meta, reason };
         let shown = |presence: &Presence| !presence.meta.hidden;
         let joins = Some(presence.clone()).filter(shown).into_iter().collect();
         let before = members.insert((session.id, user_id), presence);
         if before.is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
-            present.streams.push((stream.clone(), user_id));
+            present.streams.insert((stream.clone(), user_id));
         }
         let leaves = before.filter(shown).into_iter().collect();
         self.queue(stream, joins, leaves, PresenceReason::Update);
@@ -186,7 +230,7 @@ impl Tracker {
         reason: PresenceReason,
     ) -> Option<Presence> {
         let mut present = session.present.lock();
-        present.streams.retain(|(s, user)| *user != user_id || s != stream);
+        present.streams.remove(&(stream.clone(), user_id));
         self.take(session, stream, user_id, reason)
     }
 
@@ -204,13 +248,19 @@ impl Tracker {
 
     /// Ends all presences on a stream. Nobody is told, since everybody goes.
     pub fn untrack_stream(&self, stream: &Stream) -> Vec<Presence> {
-        let Some((_, members)) = self.streams.remove(stream) else { return Vec::new() };
+        let members = match self.streams.entry(stream.clone()) {
+            Entry::Vacant(_) => return Vec::new(),
+            Entry::Occupied(members) => {
+                self.changes.close(stream);
+                members.remove()
+            }
+        };
         self.count.fetch_sub(members.len(), Ordering::Relaxed);
         for ((id, user_id), presence) in &members {
             let mut present = presence.session.present.lock();
             // It may have come back meanwhile.
             if !self.streams.get(stream).is_some_and(|now| now.contains_key(&(*id, *user_id))) {
-                present.streams.retain(|(s, user)| user != user_id || s != stream);
+                present.streams.remove(&(stream.clone(), *user_id));
             }
         }
         members.into_values().collect()
@@ -280,8 +330,8 @@ impl Tracker {
         if joins.is_empty() && leaves.is_empty() {
             return;
         }
-        self.changes.lock().push_back(Change { stream: stream.clone(), joins, leaves, reason });
-        self.changed.notify_one();
+        let stream = stream.clone();
+        self.changes.add(Change { stream, joins, leaves, reason, closed: false });
     }
 
     /// How many presences there are, the hidden ones too.
@@ -299,15 +349,20 @@ impl Tracker {
         self.streams.contains_key(stream)
     }
 
-    /// Whether a user has a status, and so is online.
+    /// Whether a user has a status that others may see, and so is online.
     pub fn is_online(&self, user_id: Uuid) -> bool {
-        self.exists(&Stream::of(mode::STATUS, user_id))
+        let members = self.streams.get(&Stream::of(mode::STATUS, user_id));
+        members.is_some_and(|members| members.values().any(|presence| !presence.meta.hidden))
+    }
+
+    /// What the presence of a session on a stream as `user_id` has.
+    pub fn get(&self, session_id: Uuid, stream: &Stream, user_id: Uuid) -> Option<Meta> {
+        self.presence(session_id, stream, user_id).map(|presence| presence.meta)
     }
 
     /// The presence of a session on a stream as `user_id`.
-    pub fn get(&self, session_id: Uuid, stream: &Stream, user_id: Uuid) -> Option<Meta> {
-        let members = self.streams.get(stream)?;
-        members.get(&(session_id, user_id)).map(|presence| presence.meta.clone())
+    pub fn presence(&self, session_id: Uuid, stream: &Stream, user_id: Uuid) -> Option<Presence> {
+        self.streams.get(stream)?.get(&(session_id, user_id)).cloned()
     }
 
     /// Who is present on a stream: the hidden ones, the others, or both; mostly in the order in which
@@ -338,12 +393,6 @@ impl Tracker {
         rows.map(|row| (row.key().clone(), row.value().len())).collect()
     }
 
-    /// The sockets of a user.
-    pub fn sessions_of(&self, user_id: Uuid) -> Vec<Arc<Session>> {
-        let present = self.list(&Stream::of(mode::NOTIFICATIONS, user_id), true, true);
-        present.into_iter().map(|presence| presence.session).collect()
-    }
-
     /// Queues an envelope for every session on a stream; how many there are.
     pub fn send(&self, stream: &Stream, envelope: &Envelope) -> usize {
         self.send_if(stream, envelope, |_| true)
@@ -368,3 +417,6 @@ impl Tracker {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,7 @@ async fn delete_account(cx: &Cx, caller: &mut Caller, _: Empty) -> Result<Empty>
 /// A fault of the database.
 pub async fn get(cx: &Cx, user: Uuid) -> Result<Option<Account>> {
     let row = cx.db.opt(ACCOUNT, &[&user]).await.or_fault(READING)?;
-    row.as_ref().map(read).transpose().or_fault(READING)
+    row.as_ref().map(|row| read(cx, row)).transpose().or_fault(READING)
 }
 
 /// The accounts with one of these ids or device ids, in no order.
@@ -98,7 +98,7 @@ pub async fn get(cx: &Cx, user: Uuid) -> Result<Option<Account>> {
 /// A fault of the database.
 pub async fn list(cx: &Cx, users: &[Uuid], devices: &[String]) -> Result<Vec<Account>> {
     let rows = cx.db.query(ACCOUNTS, &[&users, &devices]).await.or_fault(READING)?;
-    rows.iter().map(read).collect::<Result<_, _>>().or_fault(READING)
+    rows.iter().map(|row| read(cx, row)).collect::<Result<_, _>>().or_fault(READING)
 }
 
 /// What is to change of an account; `None` leaves a field, an empty text unsets it.
@@ -149,7 +149,8 @@ pub async fn update_in(sql: &impl Sql, user: Uuid, changes: &Changes) -> Result<
 }
 
 /// Deletes an account, its objects, records, friendships and memberships; a group without another
-/// superadmin goes with it. Its tokens are void. An account that does not exist is no error.
+/// superadmin goes with it. Its tokens are void and its sockets are closed. An account that does not
+/// exist is no error.
 ///
 /// `recorded` keeps a tombstone of it.
 ///
@@ -178,6 +179,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
         .or_fault(DELETING)?;
     if let Some((cut, records, groups)) = done {
         cx.sessions.apply(cut);
+        cx.disconnect_user(user, None);
         for group in groups {
             cx.empty_channel(&Channel::group(group));
         }
@@ -187,7 +189,7 @@ pub async fn delete(cx: &Cx, user: Uuid, recorded: bool) -> Result<()> {
     Ok(())
 }
 
-fn read(row: &Row) -> Result<Account, DbError> {
+fn read(cx: &Cx, row: &Row) -> Result<Account, DbError> {
     let text = |column| -> Result<String, DbError> {
         Ok(row.try_get::<_, Option<String>>(column)?.unwrap_or_default())
     };
@@ -197,7 +199,7 @@ fn read(row: &Row) -> Result<Account, DbError> {
     };
     let devices: Vec<String> = row.try_get("devices")?;
     Ok(Account {
-        user: Some(user::read(row)?),
+        user: Some(user::read(cx, row)?),
         wallet: text("wallet")?,
         email: text("email")?,
         devices: devices

@@ -5,6 +5,7 @@ use guildhall_proto::{
     Empty,
     api::{Session, SessionLogoutRequest, SessionRefreshRequest},
 };
+use uuid::Uuid;
 
 use super::authenticate::{BANNED, FINDING, NO_ACCOUNT};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     database::Sql,
     endpoint::Body,
     endpoints,
-    sessions::{Invalid, RevokeError},
+    sessions::{Extent, Invalid, RevokeError},
 };
 
 endpoints! {
@@ -21,7 +22,7 @@ endpoints! {
     Post "/v2/account/session/refresh" => SessionRefresh(SessionRefreshRequest) -> Session
         { auth: ServerKey, body: Body::Whole, handle: refresh }
 
-    /// Ends the session of the tokens given, or all of the caller's if none is.
+    /// Ends the session of the tokens given, or all of the caller's if none is, with their sockets.
     Post "/v2/session/logout" => SessionLogout(SessionLogoutRequest) -> Empty
         { auth: Session, body: Body::Whole, handle: log_out }
 }
@@ -55,7 +56,7 @@ async fn refresh(cx: &Cx, caller: &mut Caller, request: SessionRefreshRequest) -
 
 async fn log_out(cx: &Cx, caller: &mut Caller, request: SessionLogoutRequest) -> Result<Empty> {
     let SessionLogoutRequest { token, refresh_token } = request;
-    match cx.sessions.revoke(&cx.db, caller.user_id(), &token, &refresh_token).await {
+    match end(cx, caller.user_id(), &token, &refresh_token).await {
         Ok(()) => Ok(Empty {}),
         Err(RevokeError::Invalid(Invalid::Session)) => Err(SESSION_TOKEN_INVALID.into()),
         Err(RevokeError::Invalid(Invalid::Refresh)) => Err(REFRESH_TOKEN_INVALID.into()),
@@ -63,6 +64,25 @@ async fn log_out(cx: &Cx, caller: &mut Caller, request: SessionLogoutRequest) ->
             Err(error).or_fault("Error processing session logout.")
         }
     }
+}
+
+/// Revokes the tokens of a user that are given (not empty), or all of them where none is, and closes
+/// the sockets that were opened with them. The reference leaves those open.
+///
+/// # Errors
+/// [`RevokeError`].
+pub async fn end(
+    cx: &Cx,
+    user_id: Uuid,
+    token: &str,
+    refresh_token: &str,
+) -> Result<(), RevokeError> {
+    match cx.sessions.revoke(&cx.db, user_id, token, refresh_token).await? {
+        Extent::Tokens => cx.disconnect_revoked(user_id),
+        // Those of this second too, whose tokens are still good.
+        Extent::User => cx.disconnect_user(user_id, None),
+    }
+    Ok(())
 }
 
 /// $1 user. Reads the primary key of users.
@@ -73,7 +93,6 @@ const NAME_OF_USER: &str = "
 pub mod nk {
     use schemars::JsonSchema;
     use serde::Deserialize;
-    use uuid::Uuid;
 
     use super::*;
     use crate::host::{HostFn, Origin, Returns};
@@ -84,7 +103,7 @@ pub mod nk {
         Status::new(Code::InvalidArgument, "failed to logout: refresh token invalid");
 
     /// `nk.session_logout(user_id, token, refresh_token)`: ends the sessions of the tokens given,
-    /// or all of the user's if none is.
+    /// or all of the user's if none is, with their sockets.
     #[derive(Debug, Deserialize, JsonSchema)]
     pub struct SessionLogout {
         user_id: Uuid,
@@ -100,7 +119,7 @@ pub mod nk {
         type Output = ();
         async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
             let Self { user_id, token, refresh_token } = self;
-            match cx.sessions.revoke(&cx.db, user_id, &token, &refresh_token).await {
+            match end(cx, user_id, &token, &refresh_token).await {
                 Ok(()) => Ok(()),
                 Err(RevokeError::Invalid(Invalid::Session)) => Err(TOKEN_INVALID.into()),
                 Err(RevokeError::Invalid(Invalid::Refresh)) => Err(REFRESH_INVALID.into()),

@@ -20,6 +20,7 @@ use crate::{
     database::{DbError, Sql},
     endpoint::Body,
     endpoints,
+    realtime::session::BANNED,
     resources::whole_seconds,
 };
 
@@ -60,7 +61,7 @@ pub async fn list(
     facebook_ids: &[String],
 ) -> Result<Vec<User>> {
     let rows = cx.db.query(USERS, &[&ids, &usernames, &facebook_ids]).await.or_fault(READING)?;
-    rows.iter().map(read).collect::<Result<_, _>>().or_fault(READING)
+    rows.iter().map(|row| read(cx, row)).collect::<Result<_, _>>().or_fault(READING)
 }
 
 /// The ids of the users with these usernames; those that do not exist are left out.
@@ -81,10 +82,10 @@ pub async fn ids_of(cx: &Cx, usernames: &[String]) -> Result<Vec<Uuid>, DbError>
 /// A fault of the database.
 pub async fn random(cx: &Cx, count: i64) -> Result<Vec<User>> {
     let rows = cx.db.query(RANDOM_USERS, &[&Uuid::new_v4(), &count]).await.or_fault(READING)?;
-    rows.iter().map(read).collect::<Result<_, _>>().or_fault(READING)
+    rows.iter().map(|row| read(cx, row)).collect::<Result<_, _>>().or_fault(READING)
 }
 
-/// Bans users: they cannot sign in, and the tokens they have are void.
+/// Bans users: they cannot sign in, the tokens they have are void, and their sockets are closed.
 ///
 /// # Errors
 /// A fault of the database.
@@ -98,6 +99,9 @@ pub async fn ban(cx: &Cx, ids: &[Uuid]) -> Result<()> {
         .await
         .or_fault("Error banning user accounts.")?;
     cx.sessions.apply(cut);
+    for id in ids {
+        cx.disconnect_user(*id, Some(BANNED));
+    }
     Ok(())
 }
 
@@ -109,16 +113,17 @@ pub async fn unban(cx: &Cx, ids: &[Uuid]) -> Result<()> {
     cx.db.execute(UNBAN, &[&ids]).await.or_fault("Error unbanning user accounts.").map(drop)
 }
 
-/// The user in a row that has the columns of [`user_columns!`].
+/// The user in a row that has the columns of [`user_columns!`], and whether it is online.
 ///
 /// # Errors
 /// [`DbError`] for a row of another shape.
-pub(super) fn read(row: &Row) -> Result<User, DbError> {
+pub(super) fn read(cx: &Cx, row: &Row) -> Result<User, DbError> {
     let text = |column| -> Result<String, DbError> {
         Ok(row.try_get::<_, Option<String>>(column)?.unwrap_or_default())
     };
+    let id: Uuid = row.try_get("id")?;
     Ok(User {
-        id: row.try_get::<_, Uuid>("id")?.to_string(),
+        id: id.to_string(),
         username: text("username")?,
         display_name: text("display_name")?,
         avatar_url: text("avatar_url")?,
@@ -135,8 +140,7 @@ pub(super) fn read(row: &Row) -> Result<User, DbError> {
         edge_count: row.try_get("edge_count")?,
         create_time: Some(whole_seconds(row, "create_time")?),
         update_time: Some(whole_seconds(row, "update_time")?),
-        // Nobody is online while there are no sockets.
-        online: false,
+        online: cx.tracker.is_online(id),
     })
 }
 

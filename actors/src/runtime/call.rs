@@ -172,6 +172,13 @@ pub enum Output {
     Text(Vec<u8>),
     /// The request of a before hook in protobuf's binary form.
     Message(Vec<u8>),
+    /// A before hook gave back what is no such request.
+    Unreadable {
+        /// Whether it is a table or an object at least.
+        object: bool,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// What a function gave back that was called with plain values.
     Value(serde_json::Value),
     /// What a function of a match gave back.

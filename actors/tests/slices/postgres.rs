@@ -184,6 +184,7 @@ pub(crate) fn signed_in(id: Uuid) -> Caller {
         vars: Default::default(),
         expires_s: 0,
         token_id: String::new(),
+        issued_s: 0,
     };
     Caller { user: Some(user), ..Caller::default() }
 }

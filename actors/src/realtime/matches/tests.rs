@@ -184,6 +184,7 @@ impl Bench {
             vars: Default::default(),
             expires_s: 0,
             token_id: String::new(),
+            issued_s: 0,
         };
         let caller = Caller { user: Some(user.clone()), ..Caller::default() };
         let session = Session::new(caller, user, Format::Json, "en".to_owned(), 64);

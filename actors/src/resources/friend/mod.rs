@@ -301,7 +301,8 @@ pub async fn list(
     let params: Params<'_> = &[&user, &after.state, &after.position, &last_state, &(limit + 1)];
     let rows = cx.db.query(LIST, params).await.or_fault(LISTING)?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX).min(rows.len());
-    let friends = rows[..shown].iter().map(read).collect::<Result<_, _>>().or_fault(LISTING)?;
+    let friends = rows[..shown].iter().map(|row| read(cx, row)).collect::<Result<_, _>>();
+    let friends = friends.or_fault(LISTING)?;
     let cursor = match rows[..shown].last() {
         Some(last) if rows.len() > shown => Place::of(last).or_fault(LISTING)?.encode(),
         _ => String::new(),
@@ -329,7 +330,7 @@ pub async fn list_of_friends(
         let referrer: Uuid = row.try_get("referrer").or_fault(LISTING)?;
         page.friends_of_friends.push(FriendOfFriend {
             referrer: referrer.to_string(),
-            user: Some(user::read(row).or_fault(LISTING)?),
+            user: Some(user::read(cx, row).or_fault(LISTING)?),
         });
     }
     if let Some(last) = rows[..shown].last().filter(|_| rows.len() > shown) {
@@ -350,7 +351,7 @@ pub async fn status(cx: &Cx, user: Uuid, others: &[Uuid]) -> Result<Vec<Friend>>
         return Ok(Vec::new());
     }
     let rows = cx.db.query(STATUS, &[&user, &others]).await.or_fault(LISTING)?;
-    rows.iter().map(read).collect::<Result<_, _>>().or_fault(LISTING)
+    rows.iter().map(|row| read(cx, row)).collect::<Result<_, _>>().or_fault(LISTING)
 }
 
 /// Replaces what `user` keeps about `friend`, a JSON text. Without an edge there is nothing to do.
@@ -444,10 +445,10 @@ impl PlaceOfFriends {
     }
 }
 
-fn read(row: &Row) -> Result<Friend, DbError> {
+fn read(cx: &Cx, row: &Row) -> Result<Friend, DbError> {
     Ok(Friend {
         // How many friends a friend has is not shown here.
-        user: Some(User { edge_count: 0, ..user::read(row)? }),
+        user: Some(User { edge_count: 0, ..user::read(cx, row)? }),
         state: Some(row.try_get::<_, i16>("edge_state")?.into()),
         update_time: Some(whole_seconds(row, "edge_update_time")?),
         metadata: row.try_get("edge_metadata")?,

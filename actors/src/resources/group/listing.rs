@@ -339,7 +339,8 @@ pub async fn users(
 ) -> Result<Page<GroupUser>> {
     let params: Params<'_> = &[&group, &state, &after.state, &after.position, &(limit + 1)];
     let rows = cx.db.query(USERS, params).await;
-    let read = |row: &Row| Ok(GroupUser { user: Some(user::read(row)?), state: edge_state(row)? });
+    let read =
+        |row: &Row| Ok(GroupUser { user: Some(user::read(cx, row)?), state: edge_state(row)? });
     rows.and_then(|rows| Page::of(&rows, limit, read, edge::<UserPlace>)).or_fault(LISTING_USERS)
 }
 

@@ -173,9 +173,7 @@ fn invoke(
             Some(text) => Ok(Output::Text(raw::text(text).map_err(raised)?.into_bytes())),
             None => Err(INVALID_DATA.into()),
         },
-        Input::Before { request: Some(request) } => {
-            messages::take(state, request, answer).map(Output::Message)
-        }
+        Input::Before { request: Some(request) } => Ok(messages::take(state, request, answer)),
         Input::Plain { .. } => serde::Deserialize::deserialize(Reader::new(answer, &state.names))
             .map(Output::Value)
             .map_err(|error: ReadError| Fault::new(COULD_NOT_READ, error.to_string()).into()),

@@ -1,7 +1,7 @@
 //! Wire messages as objects of scripts: keys in camel case, unset fields by their zero value, 64-bit
 //! integers as text, enums as numbers, bytes as base64 — the reference's JSON, without the text.
 
-use guildhall_core::{Code, Error, Fault, Result};
+use guildhall_core::{Fault, Result};
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage,
     SerializeOptions, Value as Field,
@@ -13,10 +13,9 @@ use super::{
     state::State,
     write::{WriteError, Writer},
 };
-use crate::runtime::call::Wire;
+use crate::runtime::call::{Output, Wire};
 
 const COULD_NOT_RUN: &str = "Could not run runtime function.";
-const COULD_NOT_COMPLETE: &str = "Could not complete runtime Before function.";
 
 /// The message as an object.
 ///
@@ -118,19 +117,13 @@ fn key_text(key: &MapKey) -> String {
     }
 }
 
-/// Reads what a before hook gave back as the message it was given, in protobuf's binary form.
-///
-/// # Errors
-/// Code 13 for anything that is no such message, unknown fields included.
-pub(super) fn take(state: &State, wire: &Wire, value: Value<'_>) -> Result<Vec<u8>> {
+/// What a before hook gave back, as the message that it was given; unknown fields are a mistake.
+pub(super) fn take(state: &State, wire: &Wire, value: Value<'_>) -> Output {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
+    let object = value.is_object();
     let reader = Reader::new(value, &state.names);
-    DynamicMessage::deserialize_with_options(wire.descriptor.clone(), reader, &options)
-        .map(|message| prost::Message::encode_to_vec(&message))
-        .map_err(|error| {
-            Error::from(Fault {
-                code: Code::Internal,
-                ..Fault::new(COULD_NOT_COMPLETE, error.to_string())
-            })
-        })
+    match DynamicMessage::deserialize_with_options(wire.descriptor.clone(), reader, &options) {
+        Ok(message) => Output::Message(prost::Message::encode_to_vec(&message)),
+        Err(error) => Output::Unreadable { object, cause: error.to_string() },
+    }
 }

@@ -1,13 +1,13 @@
 //! The context and the messages of a call, as Lua tables.
 
-use guildhall_core::{Code, Error, Fault, Status};
+use guildhall_core::{Error, Fault};
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions, prost::Message,
 };
 use uuid::Uuid;
 
 use super::{super::surroundings::Surroundings, give::Give, raw::Stack, take::Take};
-use crate::runtime::call::{Context, ExecutionMode, Wire};
+use crate::runtime::call::{Context, ExecutionMode, Output, Wire};
 
 /// Names as in the API's files, enums as numbers, 64-bit integers as text, defaults left out: what
 /// the reference's modules see.
@@ -21,7 +21,6 @@ const SHOWN: SerializeOptions = SerializeOptions::new()
 const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
 
 const COULD_NOT_RUN: &str = "Could not run runtime Before function.";
-const COULD_NOT_COMPLETE: &str = "Could not complete runtime Before function.";
 
 /// Adds a text to the table at `table`.
 pub(super) fn set_text(stack: &mut Stack<'_>, table: i32, name: &str, value: &str) {
@@ -121,16 +120,10 @@ pub(super) fn push_wire(stack: &mut Stack<'_>, wire: Option<&Wire>) -> Result<()
         .map_err(|error| Fault::new(COULD_NOT_RUN, error.to_string()).into())
 }
 
-/// The protobuf form of the message that a hook gave back.
-pub(super) fn message(
-    descriptor: MessageDescriptor,
-    value: Take<'_, '_>,
-) -> Result<Vec<u8>, Error> {
+/// What a before hook gave back, as the message that it was given.
+pub(super) fn message(descriptor: MessageDescriptor, object: bool, value: Take<'_, '_>) -> Output {
     match DynamicMessage::deserialize_with_options(descriptor, value, &READ) {
-        Ok(message) => Ok(message.encode_to_vec()),
-        Err(error) => {
-            tracing::warn!(%error, "a before hook gave back what is not such a request");
-            Err(Status::new(Code::Internal, COULD_NOT_COMPLETE).into())
-        }
+        Ok(message) => Output::Message(message.encode_to_vec()),
+        Err(error) => Output::Unreadable { object, cause: error.to_string() },
     }
 }

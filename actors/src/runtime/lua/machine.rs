@@ -481,10 +481,10 @@ impl Machine {
                 self.invoke(&mut stack, 2, &own_file)?;
                 match (template, stack.kind(-1)) {
                     (None, _) | (_, Kind::Nothing | Kind::Nil) => Ok(Output::Nothing),
-                    (Some(descriptor), _) => {
+                    (Some(descriptor), kind) => {
                         let index = stack.top();
                         let value = Take::new(&mut stack, index);
-                        Ok(Output::Message(convert::message(descriptor, value)?))
+                        Ok(convert::message(descriptor, kind == Kind::Table, value))
                     }
                 }
             }

@@ -78,6 +78,7 @@ mod tests {
                 vars: [("a".to_owned(), "b".to_owned())].into(),
                 expires_s: 9,
                 token_id: String::new(),
+                issued_s: 0,
             }),
             ..Caller::default()
         };

@@ -236,6 +236,7 @@ fn attempt(metadata: &[(&str, &str)]) -> JoinAttempt {
         vars: [("v".to_owned(), "w".to_owned())].into(),
         expires_s: 99,
         token_id: String::new(),
+        issued_s: 0,
     };
     let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     JoinAttempt {
