@@ -12,6 +12,7 @@ mod first_use;
 mod friends;
 mod host_functions;
 mod matches;
+mod matchmaking;
 mod native;
 mod operator;
 mod parties;

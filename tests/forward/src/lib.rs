@@ -2,9 +2,12 @@
 //!
 //! Bytes stand in JSON as `{"base16": "…"}`; those that are ASCII stand as text.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use guildhall_sdk::{Error, Module, Nk, code, proto::api::Event};
+use guildhall_sdk::{Error, Module, Nk, Point, code, proto::api::Event};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -16,7 +19,60 @@ guildhall_sdk::module!(register);
 fn register(module: &mut Module<'_>) -> Result<(), Error> {
     module.event_session_start(note)?;
     module.event_session_end(note)?;
+    match module.nk().context().env.get("matchmaker").map(String::as_str) {
+        Some("matched") => module.function(Point::MatchmakerMatched, "", matched)?,
+        Some("override") => module.function(Point::MatchmakerOverride, "", choose)?,
+        Some("processor") => module.function(Point::MatchmakerProcessor, "", pair_up)?,
+        _ => {}
+    }
     module.rpc("call_native", call)
+}
+
+/// The match of matched players, as their property `answer` asks.
+fn matched(_: &Nk<'_>, (users,): (Vec<Value>,)) -> Result<Value, Error> {
+    let is_whole = |user: &Value| {
+        let long = |value: &Value| value.as_str().is_some_and(|text| text.len() == 36);
+        let presence = &user["presence"];
+        long(&user["ticket"])
+            && long(&presence["user_id"])
+            && long(&presence["session_id"])
+            && presence["username"].is_string()
+            && presence["node"] == "nakama"
+            && user["properties"]["level"] == 1.5
+            && user["party_id"].is_null()
+            && user["create_time"].is_i64()
+    };
+    match users[0]["properties"]["answer"].as_str() {
+        Some("id") if users.iter().all(is_whole) => {
+            Ok(json!("11111111-2222-4333-8444-555555555555.nakama"))
+        }
+        Some("number") => Ok(json!(5)),
+        Some("text") => Ok(json!("no id")),
+        Some("error") => Err(Error::new(code::INTERNAL, "no match today")),
+        _ => Ok(json!("")),
+    }
+}
+
+/// Of the groups those of bob and cat, behind one that nobody offered.
+fn choose(_: &Nk<'_>, (groups,): (Vec<Vec<Value>>,)) -> Result<Value, Error> {
+    let wanted = |group: &&Vec<Value>| {
+        let is = |entry: &Value, name: &str| entry["presence"]["username"] == name;
+        group.iter().all(|entry| is(entry, "bob") || is(entry, "cat"))
+    };
+    let Some(group) = groups.iter().find(wanted) else { return Ok(json!([])) };
+    Ok(json!([["00000000-0000-4000-8000-000000000000"], group, group]))
+}
+
+/// All, by level, in pairs; nonsense at first.
+fn pair_up(_: &Nk<'_>, (mut entries,): (Vec<Value>,)) -> Result<Value, Error> {
+    static CALLED: AtomicBool = AtomicBool::new(false);
+    if !CALLED.swap(true, Ordering::Relaxed) || entries.len() != 4 {
+        return Ok(json!("nonsense"));
+    }
+    let level = |entry: &Value| entry["properties"]["level"].as_f64().unwrap_or_default();
+    entries.sort_by(|a, b| level(a).total_cmp(&level(b)));
+    let pairs: Vec<&[Value]> = entries.chunks(2).collect();
+    Ok(json!(pairs))
 }
 
 /// Notes an event where its session's user may read it.

@@ -192,3 +192,33 @@ fn users(ticket: &Ticket) -> impl Iterator<Item = MatchmakerUser> {
         numeric_properties: ticket.numeric_properties.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_module_chose_is_a_list_of_lists_of_entries() {
+        let [a, b] = [1, 2].map(Uuid::from_u128);
+        let entry = |id: Uuid| json!({ "ticket": id, "presence": {} });
+        let groups = |answer: Json| chosen(Some(&answer)).ok();
+        assert_eq!(chosen(None).ok(), Some(vec![]));
+        assert_eq!(groups(json!([])), Some(vec![]));
+        // Two members of one ticket, and an id alone.
+        let answer = json!([[entry(a), entry(a), entry(b)], [b.to_string()], []]);
+        assert_eq!(groups(answer), Some(vec![vec![a, b], vec![b], vec![]]));
+        for garbage in [
+            json!("x"),
+            json!(5),
+            json!({}),
+            json!([5]),
+            json!([[5]]),
+            json!([[{}]]),
+            json!([["x"]]),
+        ] {
+            assert_eq!(groups(garbage.clone()), None, "{garbage}");
+        }
+    }
+}

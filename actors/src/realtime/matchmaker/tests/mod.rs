@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod actor;
 mod properties;
 mod rules;
 

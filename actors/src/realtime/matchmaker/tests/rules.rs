@@ -342,3 +342,65 @@ fn a_thousand_pairs_are_matched_in_one_interval() {
     assert_eq!((groups.len(), room.pool.len()), (500, 0));
     assert_eq!(groups[..2], [[1, 0], [3, 2]]);
 }
+
+/// The groups that a module is offered, by the numbers of their tickets.
+fn offers(room: &mut Room) -> Vec<Vec<u128>> {
+    room.pool.offers(|| false).iter().map(numbers).collect()
+}
+
+#[test]
+fn a_module_is_offered_every_group_and_tickets_wait_on() {
+    let mut room = Room::new(RULES);
+    for session in 0..3 {
+        room.add(ticket(&[session], PAIR, &[], "*"));
+    }
+    room.add(ticket(&[0], PAIR, &["a=b"], "+properties.a:c"));
+    room.add(ticket(&[5, 6], (2, 3, 1), &["a=b"], "*"));
+    let pairs = [[1, 0], [2, 0], [0, 1], [2, 1], [3, 1], [0, 2], [1, 2], [3, 2]];
+    assert_eq!(offers(&mut room), pairs);
+    // Those of an exact number have looked for the last time.
+    assert_eq!((room.pool.len(), room.pool.active()), (5, 1));
+    assert!(offers(&mut room).is_empty());
+    assert_eq!(room.pool.active(), 0);
+}
+
+#[test]
+fn who_still_waits_is_offered_in_groups_of_the_largest_size_only() {
+    let mut room = Room::new(RULES);
+    for session in 0..3 {
+        room.add(ticket(&[session], (2, 3, 1), &[], "*"));
+    }
+    assert_eq!(offers(&mut room), [[1, 2, 0], [0, 2, 1], [0, 1, 2]]);
+    let last = offers(&mut room);
+    assert_eq!(last.len(), 9);
+    assert!(last.contains(&vec![2, 1]) && last.contains(&vec![0, 1, 2]));
+}
+
+#[test]
+fn what_is_offered_is_bounded() {
+    let mut room = Room::new(RULES);
+    for session in 0..200 {
+        room.add(ticket(&[session], (2, 20, 1), &[], "*"));
+    }
+    room.pool.offers(|| false);
+    let offered = offers(&mut room);
+    assert_eq!(offered.len(), MAX_OFFERS);
+    let whose = |looks: u128| offered.iter().filter(|group| group.last() == Some(&looks)).count();
+    assert_eq!((whose(0), whose(199)), (MAX_OFFERS / 200, MAX_OFFERS / 200));
+}
+
+#[test]
+fn a_module_may_choose_only_tickets_that_wait() {
+    let mut room = Room::new(RULES);
+    for session in 0..5 {
+        room.add(ticket(&[session], PAIR, &[], "*"));
+    }
+    assert_eq!(room.pool.all().len(), 5);
+    assert_eq!(room.pool.active(), 5);
+    let chosen = [vec![3, 0], vec![0, 1], vec![], vec![99], vec![1, 1], vec![4]];
+    let chosen = chosen.map(|group: Vec<u128>| group.into_iter().map(uuid).collect());
+    let formed: Vec<_> = room.pool.form(&chosen, 7).iter().map(numbers).collect();
+    assert_eq!(formed, [vec![3, 0], vec![4]]);
+    assert_eq!(room.pool.len(), 2);
+    assert_eq!(room.pool.completions().count(), 3);
+}
