@@ -30,8 +30,12 @@ pub enum Point {
     RealtimeBefore,
     RealtimeAfter,
     Match,
+    /// `(Vec<Entry>,)` → a match id, or `""`. An entry has `ticket`, `presence`, `properties`, `party_id`
+    /// and `create_time` (ns).
     MatchmakerMatched,
+    /// `(Vec<Vec<Entry>>,)`, groups that can be made → those that shall be, of entries or ticket ids.
     MatchmakerOverride,
+    /// `(Vec<Entry>,)`, all who wait → groups, of entries or ticket ids.
     MatchmakerProcessor,
     TournamentEnd,
     TournamentReset,
