@@ -46,6 +46,14 @@ impl Player {
         id
     }
 
+    /// The party was joined: it is shown, then the own coming.
+    #[track_caller]
+    fn expect_joined(&mut self) {
+        let party = self.socket.receive();
+        assert_eq!(party["party"]["self"], self.presence, "{party}");
+        self.expect_one("joins", &self.presence.clone());
+    }
+
     /// The next change of who is in a party is this one.
     #[track_caller]
     fn expect_one(&mut self, kind: &str, who: &Value) {
@@ -168,4 +176,60 @@ fn parties_are_found_over_rest_and_from_modules() {
     .unwrap();
     let ids: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["match_id"]).collect();
     assert_eq!(ids, [&json!(shown), &json!(hidden)]);
+}
+
+#[test]
+fn parties_are_matched_whole_and_a_change_takes_their_tickets_back() {
+    let server = Setup::new().flag("--matchmaker.interval_sec=1").start();
+    let [mut ann, mut bob, mut cat, mut dan, mut eve] =
+        ["ann", "bob", "cat", "dan", "eve"].map(|name| Player::new(&server, name));
+    let pair = |leader: &mut Player, other: &mut Player| {
+        let id = leader.make(json!({ "open": true, "max_size": 3 }));
+        other.done(json!({ "party_join": on(&id) }));
+        other.expect_joined();
+        leader.expect_one("joins", &other.presence);
+        id
+    };
+    let (first, second) = (pair(&mut ann, &mut bob), pair(&mut cat, &mut dan));
+    let wish = |party: &str| {
+        json!({ "party_matchmaker_add": {
+            "party_id": party, "min_count": 4, "max_count": 4, "query": "+properties.mode:raid",
+            "string_properties": { "mode": "raid" },
+        } })
+    };
+    let ticket = |leader: &mut Player, other: &mut Player, party: &str| {
+        let ticket = leader.socket.call(wish(party));
+        assert_eq!(other.socket.receive(), ticket);
+        ticket["party_matchmaker_ticket"]["ticket"].clone()
+    };
+    let old = ticket(&mut ann, &mut bob, &first);
+    // Somebody looks in, which takes the ticket back; so does the leave.
+    eve.done(json!({ "party_join": on(&first) }));
+    eve.expect_joined();
+    for player in [&mut ann, &mut bob] {
+        player.expect_one("joins", &eve.presence);
+    }
+    let remove = json!({ "party_matchmaker_remove": { "party_id": first, "ticket": old } });
+    assert_eq!(ann.refused(remove), "Error closing party: matchmaker ticket not found");
+    eve.done(json!({ "party_leave": on(&first) }));
+    for player in [&mut ann, &mut bob] {
+        player.expect_one("leaves", &eve.presence);
+    }
+    let refusal = bob.refused(wish(&first));
+    assert_eq!(refusal, "Error adding party to matchmaker: party leader only");
+
+    let one = ticket(&mut ann, &mut bob, &first);
+    let other = ticket(&mut cat, &mut dan, &second);
+    for (player, ticket, party) in [
+        (&mut ann, &one, &first),
+        (&mut bob, &one, &first),
+        (&mut cat, &other, &second),
+        (&mut dan, &other, &second),
+    ] {
+        let matched = player.socket.until("matchmaker_matched")["matchmaker_matched"].take();
+        assert_eq!(matched["ticket"], *ticket);
+        assert_eq!(matched["self"]["party_id"], **party);
+        assert_eq!(matched["self"]["presence"], player.presence);
+        assert_eq!(matched["users"].as_array().unwrap().len(), 4);
+    }
 }

@@ -145,6 +145,8 @@ socket_table! {
     realtime_party::PartyRemove,
     realtime_party::PartyClose,
     realtime_party::PartyJoinRequestList,
+    realtime_party::PartyMatchmakerAdd,
+    realtime_party::PartyMatchmakerRemove,
     realtime_party::PartyDataSend,
     realtime_party::PartyUpdate,
     realtime_matchmaker::MatchmakerAdd,

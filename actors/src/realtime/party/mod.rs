@@ -7,14 +7,16 @@ mod parties;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::{borrow::Cow, sync::Arc};
 
 use guildhall_proto::realtime::{
     PartyAccept as Accept, PartyClose as Close, PartyCreate as Create, PartyDataSend as DataSend,
     PartyJoin as Join, PartyJoinRequest, PartyJoinRequestList as JoinRequestList,
-    PartyLeave as Leave, PartyPromote as Promote, PartyRemove as Remove, PartyUpdate as Update,
-    UserPresence, envelope::Message,
+    PartyLeave as Leave, PartyMatchmakerAdd as MatchmakerAdd,
+    PartyMatchmakerRemove as MatchmakerRemove, PartyPromote as Promote, PartyRemove as Remove,
+    PartyUpdate as Update, UserPresence, envelope::Message,
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -22,6 +24,7 @@ use uuid::Uuid;
 pub use self::parties::{Parties, run};
 use self::{label::Label, state::Party};
 use super::{
+    matchmaker::{NotAdded, NotFound},
     session::{ErrorCode, Session},
     stream::{Stream, mode},
 };
@@ -47,6 +50,10 @@ socket_messages! {
     PartyClose(Close) => close;
     /// Lists who asks to join.
     PartyJoinRequestList(JoinRequestList) => list_requests;
+    /// Waits in the matchmaker, all members together.
+    PartyMatchmakerAdd(MatchmakerAdd) => tickets::add;
+    /// Waits no longer.
+    PartyMatchmakerRemove(MatchmakerRemove) => tickets::remove;
     /// Sends data to the other members.
     PartyDataSend(DataSend) => send;
     /// Opens or closes a party, labels it, hides it or shows it.
@@ -88,6 +95,10 @@ enum Denied {
     LabelTooLong,
     #[error("failed to unmarshal party label: {0}")]
     Label(Cow<'static, str>),
+    #[error(transparent)]
+    NoTicket(#[from] NotFound),
+    #[error(transparent)]
+    NotWaiting(#[from] NotAdded),
     #[error("party is hidden and label is not empty, invalid operation")]
     HiddenLabel,
 }

@@ -8,9 +8,12 @@
 //! little later; the same holds the other way for who leaves. A [`Member`] therefore knows how far it
 //! is told: what members get is what agrees with the events that they have seen.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -21,10 +24,11 @@ use guildhall_proto::realtime::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{Denied, label::Label};
+use super::{Denied, label::Label, tickets::Wish};
 use crate::{
     cx::Cx,
     realtime::{
+        matchmaker::{self, Owner},
         outgoing::Encoded,
         session::{PresenceReason, Session},
         stream::{Stream, mode},
@@ -62,6 +66,8 @@ struct State {
     requests: Vec<Request>,
     /// How often members came and went.
     turn: u64,
+    /// Whether it may have tickets of the matchmaker.
+    waits: bool,
 }
 
 /// Who leads a party or is in it.
@@ -95,6 +101,14 @@ impl Person {
     fn of(session: &Arc<Session>, user_id: Uuid) -> Self {
         let shown = UserPresence { user_id: user_id.to_string(), ..shown(session) };
         Self { session: Arc::clone(session), user_id, shown }
+    }
+
+    fn waiting(&self) -> matchmaker::Presence {
+        matchmaker::Presence {
+            user_id: self.user_id,
+            session_id: self.session.id,
+            username: Arc::clone(&self.session.username),
+        }
     }
 
     fn is(&self, presence: &Presence) -> bool {
@@ -182,6 +196,7 @@ impl Party {
                 members: first.into_iter().collect(),
                 requests: Vec::new(),
                 turn: 0,
+                waits: false,
             }),
         }
     }
@@ -280,8 +295,16 @@ impl Party {
             }
             (Tracked::Before, Some(_)) => {}
         }
-        state.turn += 1;
+        self.turn(cx, state);
         true
+    }
+
+    /// Takes back the tickets of the matchmaker, since they are of other members.
+    fn turn(&self, cx: &Cx, state: &mut State) {
+        state.turn += 1;
+        if mem::take(&mut state.waits) {
+            cx.matchmaker.remove_party(&self.name);
+        }
     }
 
     /// Leaves the party; nothing where the session is not there.
@@ -289,7 +312,7 @@ impl Party {
         let mut state = self.state.lock();
         if let Some(stay) = state.stay(session) {
             stay.left = true;
-            state.turn += 1;
+            self.turn(cx, &mut state);
         }
         cx.tracker.untrack(session, &self.stream, session.user_id());
     }
@@ -344,7 +367,7 @@ impl Party {
         Ok(joiner)
     }
 
-    /// Puts a member out, or turns down who asked; whether it was a member.
+    /// Puts a member out, or turns down who asked.
     ///
     /// # Errors
     /// [`Denied::Closed`], [`Denied::LeaderOnly`], [`Denied::RemoveSelf`] and [`Denied::NotMember`].
@@ -353,7 +376,7 @@ impl Party {
         cx: &Cx,
         session: &Session,
         whom: &UserPresence,
-    ) -> Result<bool, Denied> {
+    ) -> Result<(), Denied> {
         let mut state = self.state.lock();
         state.led_by(session)?;
         if means(whom, &state.leader.shown) {
@@ -363,14 +386,14 @@ impl Party {
         let Some(member) = state.members.iter_mut().find(is_meant) else {
             let at = state.requests.iter().position(|request| means(whom, &request.shown));
             state.requests.remove(at.ok_or(Denied::NotMember)?);
-            return Ok(false);
+            return Ok(());
         };
         member.left = true;
         let Person { session, user_id, .. } = &member.person;
         cx.tracker.untrack(session, &self.stream, *user_id);
         session.send(&self.closed());
-        state.turn += 1;
-        Ok(true)
+        self.turn(cx, &mut state);
+        Ok(())
     }
 
     fn closed(&self) -> Envelope {
@@ -420,6 +443,54 @@ impl Party {
         Ok(())
     }
 
+    /// Waits in the matchmaker, all members together: the ticket, and the members besides the leader.
+    ///
+    /// # Errors
+    /// [`Denied::Closed`], [`Denied::LeaderOnly`], [`Denied::NotMember`] where there is nobody to wait,
+    /// and why there is no ticket.
+    pub(super) async fn wait(
+        &self,
+        cx: &Cx,
+        session: &Session,
+        wish: Wish,
+    ) -> Result<(String, Vec<Arc<Session>>), Denied> {
+        let (presences, others, turn) = {
+            let mut state = self.state.lock();
+            state.led_by(session)?;
+            state.waits = true;
+            let presences: Vec<_> = state.present().map(|member| member.person.waiting()).collect();
+            let others = state.present().filter(|it| it.told && it.person.session.id != session.id);
+            let others = others.map(|member| Arc::clone(&member.person.session)).collect();
+            (presences, others, state.turn)
+        };
+        if presences.is_empty() {
+            return Err(Denied::NotMember);
+        }
+        let owner = Owner::Party(self.name.clone());
+        let ticket = cx.matchmaker.add(wish.ticket(owner, presences)).await?;
+        let mut state = self.state.lock();
+        if state.turn != turn {
+            // Somebody came or went while the ticket was made.
+            state.waits = true;
+            self.turn(cx, &mut state);
+        }
+        Ok((ticket.to_string(), others))
+    }
+
+    /// Takes a ticket of the matchmaker back.
+    ///
+    /// # Errors
+    /// [`Denied::Closed`], [`Denied::LeaderOnly`], and [`Denied::NoTicket`].
+    pub(super) async fn stop_waiting(
+        &self,
+        cx: &Cx,
+        session: &Session,
+        ticket: &str,
+    ) -> Result<(), Denied> {
+        self.state.lock().led_by(session)?;
+        Ok(cx.matchmaker.remove(Owner::Party(self.name.clone()), ticket).await?)
+    }
+
     /// Opens or closes the party and changes how it is listed.
     ///
     /// # Errors
@@ -453,14 +524,14 @@ impl Party {
             return;
         }
         for presence in &change.joins {
-            self.hear_join(&mut state, presence);
+            self.hear_join(cx, &mut state, presence);
         }
         for presence in &change.leaves {
             self.hear_leave(cx, &mut state, presence);
         }
     }
 
-    fn hear_join(&self, state: &mut State, presence: &Presence) {
+    fn hear_join(&self, cx: &Cx, state: &mut State, presence: &Presence) {
         let is_full = state.is_full(self.max_size);
         let expected = |member: &&mut Member| !member.told && member.person.is(presence);
         let person = match state.members.iter_mut().find(expected) {
@@ -476,7 +547,7 @@ impl Party {
             None => {
                 let person = Person::of(&presence.session, presence.user_id);
                 state.members.push(Member::new(person.clone(), true));
-                state.turn += 1;
+                self.turn(cx, state);
                 person
             }
         };
@@ -497,8 +568,10 @@ impl Party {
     fn hear_leave(&self, cx: &Cx, state: &mut State, presence: &Presence) {
         let gone = |member: &Member| member.told && member.person.is(presence);
         if let Some(at) = state.members.iter().position(gone) {
-            state.members.remove(at);
-            state.turn += 1;
+            // Who left by its own message took the tickets back then.
+            if !state.members.remove(at).left {
+                self.turn(cx, state);
+            }
         }
         if state.leader.session.id != presence.session.id {
             return;
@@ -520,6 +593,7 @@ impl Party {
 
     fn end(&self, cx: &Cx, state: &mut State) {
         state.ended = true;
+        self.turn(cx, state);
         cx.tracker.untrack_stream(&self.stream);
         cx.parties.forget(self.id);
     }
