@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures this server by the shared load generator, on a PostgreSQL of its own that runs beside it.
-#   bench/run.sh [SCENARIO,...] [SECONDS]
+#   bench/run.sh [SCENARIO,...] [SECONDS] [ARGUMENTS OF THE LOAD GENERATOR...]
+# Memory (ws_idle, matches) is true only for the first scenario of a run.
 # Prints one JSON line a scenario (the best-known figure is cpu_us_per_op: see the README there).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared=${BENCH:-../shared/bench}
-scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,storage_write,storage_insert,storage_read,storage_list,leaderboard_write,leaderboard_list,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before}
+scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,storage_write,storage_insert,storage_read,storage_list,leaderboard_write,leaderboard_list,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before,ws_connect,ws_rpc_echo,ws_chat_fanout,ws_chat_persist,ws_match_relay,ws_match_authoritative,ws_match_authoritative_js,matchmaker}
 seconds=${2:-6}
 [ -d "$shared/loadgen" ] || { echo "bench: no load generator at $shared/loadgen" >&2; exit 1; }
 
@@ -43,4 +44,4 @@ until curl -sf "http://127.0.0.1:$http/healthcheck" >/dev/null; do
   kill -0 "$server" || { cat "$work/log"; exit 1; }
   sleep 0.02
 done
-"$loadgen" run --base "http://127.0.0.1:$http" --pid "$server" --pg-db bench --scenarios "$scenarios" --secs "$seconds"
+"$loadgen" run --base "http://127.0.0.1:$http" --pid "$server" --pg-db bench --scenarios "$scenarios" --secs "$seconds" "${@:3}"

@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
+use crate::native;
 use crate::support::{
     Server, Setup,
     providers::{Providers, receipts::instant_purchase},
@@ -58,4 +59,26 @@ fn two_players_with_the_official_client_use_all_resources() {
     let module = fs::read(folder().join("modules/resources.js")).unwrap();
     let server = providers.setup(Setup::new().module("index.js", module)).start();
     play("resources.mjs", &server, &[&bought.to_string()]);
+}
+
+/// Plays what four players do together over the socket, in one of its formats.
+fn together(format: &str) {
+    let file = |name: &str| fs::read(folder().join("modules").join(name)).unwrap();
+    let setup = Setup::new()
+        .module("realtime.lua", file("realtime.lua"))
+        .module("realtime_match.lua", file("realtime_match.lua"))
+        .module("index.js", file("realtime.js"))
+        .flag("--matchmaker.interval_sec=1");
+    let server = native::with_rust_sample(setup).start();
+    play("realtime.mjs", &server, &[format, "lua,javascript,native"]);
+}
+
+#[test]
+fn four_players_with_the_official_client_are_together_over_json() {
+    together("json");
+}
+
+#[test]
+fn four_players_with_the_official_client_are_together_over_protobuf() {
+    together("protobuf");
 }

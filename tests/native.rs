@@ -42,6 +42,12 @@ fn with_samples(setup: Setup) -> Server {
     languages().iter().fold(setup, add).start()
 }
 
+/// Adds the sample in Rust, which has a match.
+pub fn with_rust_sample(setup: Setup) -> Setup {
+    let library = std::fs::read(SAMPLES.join("rust_hello.so")).unwrap();
+    setup.module("rust_hello.so", library)
+}
+
 #[test]
 fn each_sample_answers_and_reaches_storage() {
     let server = with_samples(Setup::new());
