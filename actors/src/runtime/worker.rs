@@ -8,7 +8,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use guildhall_core::Fault;
+use guildhall_core::{Fault, panic_text};
 
 use super::{
     memory,
@@ -107,7 +107,5 @@ impl Worker {
 
 /// What a panic said.
 pub(super) fn words_of(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().copied();
-    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", words.unwrap_or("without a word"))
+    format!("panicked: {}", panic_text(panic))
 }
