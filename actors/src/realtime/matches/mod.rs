@@ -2,7 +2,7 @@
 //! module's handler runs.
 //!
 //! A relayed match is a stream and no more: it is there as long as somebody is on it. An
-//! authoritative match is an actor ([`actor`]) on a thread that its interpreter lives on too; all
+//! authoritative match is an actor (`actor`) on a thread that its interpreter lives on too; all
 //! others know it by its [`handle::Handle`], found in [`Matches`].
 
 mod actor;

@@ -435,7 +435,10 @@ mod tests {
             let (_, list) = text.split_once(begin).unwrap();
             let (list, _) = list.split_once(end).unwrap();
             let words = list.lines().filter_map(|line| line.split_whitespace().next());
-            words.map(|word| word.trim_end_matches(',').to_lowercase()).collect()
+            words
+                .filter(|word| !word.starts_with("//"))
+                .map(|word| word.trim_end_matches(',').to_lowercase())
+                .collect()
         };
         let points: Vec<_> =
             POINTS.iter().map(|(point, _)| format!("{point:?}").to_lowercase()).collect();

@@ -81,7 +81,7 @@ struct Release {
     io: Io,
 }
 
-/// What a native handler's function is called with; made by [`NativeMatch`].
+/// What a native handler's function is called with; made by `NativeMatch`.
 #[derive(Debug)]
 pub struct MatchTurn(Turn);
 
