@@ -63,6 +63,8 @@ async fn follow(incoming: Incoming<'_>, request: realtime::StatusFollow) -> Hand
     let users = users.into_iter().filter(|id| !id.is_nil() && *id != session.user_id());
     let users: BTreeSet<Uuid> = users.collect();
     cx.tracker.follow(session, users.iter().copied());
+    // What changes from here on is told behind the answer.
+    let _untold = cx.tracker.telling.lock();
     let presences = users.into_iter().flat_map(|user| statuses(&cx.tracker, user)).collect();
     Ok(incoming.reply(Message::Status(realtime::Status { presences })))
 }

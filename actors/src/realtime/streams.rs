@@ -278,7 +278,7 @@ pub mod nk {
         }
     }
 
-    /// `nk.stream_close(stream)`: ends all presences on a stream. Nobody is told.
+    /// `nk.stream_close(stream)`: ends all presences on a stream. Nobody is told. A party ends with it.
     #[derive(Debug, Deserialize, JsonSchema)]
     pub struct StreamClose {
         stream: StreamArgument,
@@ -289,7 +289,9 @@ pub mod nk {
         const RETURNS: Returns = Returns::Nothing;
         type Output = ();
         async fn call(self, cx: &Cx, _: Origin<'_>) -> Result<()> {
-            cx.tracker.untrack_stream(&self.stream.into());
+            let stream = self.stream.into();
+            cx.tracker.untrack_stream(&stream);
+            cx.end_party_without_members(&stream);
             Ok(())
         }
     }

@@ -4,9 +4,9 @@
 //! others may see is queued for [`super::presence_events`] while its stream is locked, so that the
 //! events of a stream are told in the order in which it changed.
 //!
-//! Locks are taken in this order: `telling`, a session's `present`, a shard of streams, of followers
-//! or of sessions (never two of these at once), the changes; a session's outgoing queue may be locked
-//! within any.
+//! Locks are taken in this order: `telling`, a party's, a session's `present`, a shard of streams, of
+//! followers or of sessions (never two of these at once), the changes; a session's outgoing queue may
+//! be locked within any.
 
 use std::{
     collections::VecDeque,

@@ -200,9 +200,12 @@ impl Actor {
         // The client hears that it is in before it hears of anything in the match.
         let here = !answer.is_closed() && self.admit(&session);
         if here {
-            let shown = self.handle.shown_to(&session, match_id, false);
-            let envelope = Envelope { cid, message: Some(Message::Match(shown)) };
-            session.send(&envelope);
+            let tracker = &self.cx.tracker;
+            let envelope = self.handle.show_to(tracker, &session, match_id, false, |shown| {
+                let envelope = Envelope { cid, message: Some(Message::Match(shown)) };
+                session.send(&envelope);
+                envelope
+            });
             drop(answer.send(Ok(envelope)));
         }
         self.join(&session, presence).await?;

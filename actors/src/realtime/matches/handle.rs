@@ -254,26 +254,32 @@ impl Handle {
         });
     }
 
-    /// The match as `session` sees it, which is among the members that it is shown only if it was one
-    /// `before`.
-    pub(super) fn shown_to(
+    /// Shows the match, as a session that joins it gets it, to `send`; who `before` was in it is shown
+    /// to itself as well. What changes from here on is told behind what is sent.
+    pub(super) fn show_to<T>(
         &self,
+        tracker: &Tracker,
         session: &Session,
         match_id: String,
         before: bool,
-    ) -> realtime::Match {
-        let members = self.members.lock();
-        let others = members.values().filter(|member| before || member.id != session.id);
-        let presences: Vec<UserPresence> = others.map(|member| shown(member)).collect();
-        drop(members);
-        realtime::Match {
-            match_id,
-            authoritative: true,
-            label: Some(self.label().to_string()),
-            size: count(presences.len()),
-            presences,
-            self_: Some(shown(session)),
-        }
+        send: impl FnOnce(realtime::Match) -> T,
+    ) -> T {
+        tracker.view(&self.stream, |present| {
+            let shown_to_it = |presence: &&Presence| {
+                !presence.meta.hidden && (before || presence.session.id != session.id)
+            };
+            let others = present.filter(shown_to_it);
+            let presences: Vec<UserPresence> =
+                others.map(|presence| presence.to_wire(&self.stream)).collect();
+            send(realtime::Match {
+                match_id,
+                authoritative: true,
+                label: Some(self.label().to_string()),
+                size: count(presences.len()),
+                presences,
+                self_: Some(shown(session)),
+            })
+        })
     }
 
     /// A session as handlers see it.

@@ -107,16 +107,14 @@ async fn create(incoming: Incoming<'_>, request: realtime::MatchCreate) -> Handl
     if tracked == Tracked::Ended {
         return Err(Refusal::DROPPED);
     }
-    let (size, presences) = match name {
-        [] => (1, Vec::new()),
-        _ => {
-            let present = cx.tracker.list(&stream, false, true);
-            (present.len(), others(&stream, &present, session, tracked))
-        }
-    };
-    let shown =
-        realtime::Match { size: count(size), ..relayed(format!("{id}."), session, presences) };
-    let reply = incoming.reply(Message::Match(shown));
+    let reply = view(cx, &stream, |present| {
+        let (size, presences) = match name {
+            [] => (1, Vec::new()),
+            _ => (present.len(), others(&stream, present, session, tracked)),
+        };
+        let shown = relayed(format!("{id}."), session, presences);
+        incoming.reply(Message::Match(realtime::Match { size: count(size), ..shown }))
+    });
     cx.relieve_tracker();
     Ok(reply)
 }
@@ -158,9 +156,10 @@ fn join_relayed(
         }
         _ => {}
     }
-    let present = cx.tracker.list(&stream, false, true);
-    let presences = others(&stream, &present, session, tracked);
-    let reply = incoming.reply(Message::Match(relayed(match_id, session, presences)));
+    let reply = view(cx, &stream, |present| {
+        let presences = others(&stream, present, session, tracked);
+        incoming.reply(Message::Match(relayed(match_id, session, presences)))
+    });
     cx.relieve_tracker();
     Ok(reply)
 }
@@ -177,7 +176,8 @@ async fn attempt(
         // If it has just left, the match is to hear of it before it hears of this.
         cx.tell_changes();
     } else if handle.has(session.id) {
-        return Ok(incoming.reply(Message::Match(handle.shown_to(session, match_id, true))));
+        let reply = |shown| incoming.reply(Message::Match(shown));
+        return Ok(handle.show_to(&cx.tracker, session, match_id, true, reply));
     }
     let (answer, answered) = oneshot::channel();
     let attempt = Attempt {
@@ -275,6 +275,15 @@ fn others(
     };
     let others = present.iter().filter(|presence| tracked != Tracked::New || !me(presence));
     others.map(|presence| presence.to_wire(stream)).collect()
+}
+
+/// Shows who is on a stream to `answer`. What changes from here on is told behind what is answered.
+fn view<T>(cx: &Cx, stream: &Stream, answer: impl FnOnce(&[Presence]) -> T) -> T {
+    cx.tracker.view(stream, |present| {
+        let present: Vec<Presence> =
+            present.filter(|presence| !presence.meta.hidden).cloned().collect();
+        answer(&present)
+    })
 }
 
 /// A session as other members of a match see it.

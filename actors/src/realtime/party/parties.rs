@@ -124,6 +124,13 @@ impl Cx {
             party.hear(self, change);
         }
     }
+
+    /// Ends the party whose stream this is, if nobody is there: where it was emptied untold.
+    pub(in crate::realtime) fn end_party_without_members(&self, stream: &Stream) {
+        if let Some(party) = self.parties.on(stream) {
+            party.end_if_empty(self);
+        }
+    }
 }
 
 /// Takes in labels and looks for idle parties as long as the I/O runtime runs.
