@@ -2,6 +2,7 @@
 # Measures this server by the shared load generator, on a PostgreSQL of its own that runs beside it.
 #   bench/run.sh [SCENARIO,...] [SECONDS] [ARGUMENTS OF THE LOAD GENERATOR...]
 # Memory (ws_idle, matches) is true only for the first scenario of a run.
+# GUILDHALL names a binary to measure; without it one is built.
 # Prints one JSON line a scenario (the best-known figure is cpu_us_per_op: see the README there).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,8 @@ scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_l
 seconds=${2:-6}
 [ -d "$shared/loadgen" ] || { echo "bench: no load generator at $shared/loadgen" >&2; exit 1; }
 
-cargo build --release --locked
+[ -n "${GUILDHALL:-}" ] || cargo build --release --locked
+guildhall=${GUILDHALL:-target/release/guildhall}
 CARGO_TARGET_DIR=target/loadgen cargo build --release --quiet --manifest-path "$shared/loadgen/Cargo.toml"
 loadgen=target/loadgen/release/loadgen
 
@@ -31,12 +33,12 @@ port=${BENCH_PG_PORT:-54399}
 postgres_user pg_ctl -D "$work/db" -w -l "$work/db/log" -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=''" start >/dev/null
 psql -q -h 127.0.0.1 -p "$port" -U bench -d postgres -c 'CREATE DATABASE bench'
 address="bench@127.0.0.1:$port/bench"
-target/release/guildhall migrate up --database.address "$address" >/dev/null
+"$guildhall" migrate up --database.address "$address" >/dev/null
 
 http=${BENCH_PORT:-17350}
 modules=$work/modules
 mkdir "$modules" && cp "$shared"/modules/* "$modules"
-target/release/guildhall --database.address "$address" --database.max_open_conns 40 \
+"$guildhall" --database.address "$address" --database.max_open_conns 40 \
   --runtime.path "$modules" --data_dir "$work" --logger.level warn \
   --session.token_expiry_sec 3600 --socket.port "$http" --console.port $((http + 1)) >"$work/log" 2>&1 &
 server=$!

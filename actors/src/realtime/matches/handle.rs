@@ -35,6 +35,7 @@ use crate::{
         outgoing::Encoded,
         session::{PresenceReason, Session},
         stream::{Stream, mode},
+        tracker::{Presence, Tracker},
     },
     runtime::matches::{
         Broadcast, Dispatcher, Kicked, LABEL_MAX_BYTES, MatchIdentity, MatchInit, MatchMessage,

@@ -32,6 +32,7 @@ use super::{
     tracker::{Meta, Presence, Tracked},
 };
 use crate::{
+    cx::Cx,
     envelope::{Handled, Incoming, Refusal, Reply},
     socket_messages,
 };
