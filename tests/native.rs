@@ -86,6 +86,28 @@ fn a_native_hook_refuses_and_a_native_rpc_comes_before_lua_and_javascript() {
 }
 
 #[test]
+fn hooks_of_socket_messages_in_go_mend_refuse_and_close() {
+    if !languages().contains(&"go") {
+        return;
+    }
+    let server = with_samples(Setup::new().flag("--logger.level=info"));
+    let mut socket = Socket::open(&server, &server.sign_in("ann"), "");
+    let update = |status: &str| json!({ "status_update": { "status": status } });
+    let mut follower = Socket::open(&server, &server.sign_in("bob"), "");
+    follower.call(json!({ "status_follow": { "usernames": ["ann"] } }));
+
+    assert_eq!(socket.call(update("  away ")), json!({}));
+    let event = follower.receive();
+    assert_eq!(event["status_presence_event"]["joins"][0]["status"], "away");
+    eventually(|| server.log().contains(r#"ann is now \"away\", told so: true"#));
+    let refused = socket.call(update("staff only"));
+    assert_eq!(refused["error"], json!({ "code": 7, "message": "Only the staff says so." }));
+    follower.quiet(100);
+    socket.send(update("here!!!"));
+    assert_eq!(socket.closed(), (1000, "error processing message".to_owned()));
+}
+
+#[test]
 fn a_native_panic_ends_its_own_call_only() {
     let server = with_samples(Setup::new());
     for language in languages().into_iter().filter(|language| *language != "c") {

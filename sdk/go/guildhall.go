@@ -128,7 +128,12 @@ func (m *Module) RPC(id string, function func(nk *Nk, payload []byte) ([]byte, e
 // Before registers a before hook of the API call name ("AuthenticateEmail"). It gets the request
 // and gives back the one to go on with; nil answers the client that there is no such call.
 func Before[M proto.Message](m *Module, name string, hook func(nk *Nk, request M) (M, error)) error {
-	return m.Register(PointBefore, name, "", func(nk *Nk, request, _ []byte) ([]byte, error) {
+	return m.Register(PointBefore, name, "", hookOf(hook))
+}
+
+// hookOf is a before hook in terms of bytes.
+func hookOf[M proto.Message](hook func(nk *Nk, request M) (M, error)) Function {
+	return func(nk *Nk, request, _ []byte) ([]byte, error) {
 		in, err := decode[M](request)
 		if err != nil {
 			return nil, err
@@ -138,7 +143,7 @@ func Before[M proto.Message](m *Module, name string, hook func(nk *Nk, request M
 			return nil, err
 		}
 		return encode(out)
-	})
+	}
 }
 
 // After registers an after hook of the API call name. It gets the response and the request, an
@@ -154,6 +159,33 @@ func After[R, M proto.Message](m *Module, name string, hook func(nk *Nk, respons
 			return nil, err
 		}
 		return nil, hook(nk, r, in)
+	})
+}
+
+// BeforeRealtime registers a before hook of the socket message name ("ChannelJoin"); M is the API's
+// Envelope. It gets the message and gives back the one to go on with, of the same kind; nil closes
+// the client's socket. Of its error the client gets the sentence.
+func BeforeRealtime[M proto.Message](m *Module, name string, hook func(nk *Nk, message M) (M, error)) error {
+	return m.Register(PointRealtimeBefore, name, "", hookOf(hook))
+}
+
+// AfterRealtime registers an after hook of the socket message name; M is the API's Envelope. It gets
+// what the client was answered, nil for nothing, and the message; its error is logged and not told to
+// the client.
+func AfterRealtime[M proto.Message](m *Module, name string, hook func(nk *Nk, answer, message M) error) error {
+	return m.Register(PointRealtimeAfter, name, "", func(nk *Nk, answer, message []byte) ([]byte, error) {
+		var out M
+		if answer != nil {
+			var err error
+			if out, err = decode[M](answer); err != nil {
+				return nil, err
+			}
+		}
+		in, err := decode[M](message)
+		if err != nil {
+			return nil, err
+		}
+		return nil, hook(nk, out, in)
 	})
 }
 

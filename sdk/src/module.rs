@@ -15,7 +15,7 @@ use crate::{
     abi::{self, Bytes, Call, Code, Host, Input},
     error::{Error, code},
     nk::{Level, Nk, log},
-    proto::api::Event,
+    proto::{api::Event, realtime::Envelope},
     value::{self, Arguments, Kind, List},
 };
 
@@ -139,6 +139,40 @@ impl Module<'_> {
             let response = R::decode(response.unwrap_or_default())?;
             let request = M::decode(request.unwrap_or_default())?;
             hook(nk, response, request).map(|()| None)
+        })
+    }
+
+    /// Registers a before hook of the socket message `name` (`"ChannelJoin"`). It gets the message and
+    /// gives back the one to go on with, of the same kind; `None` closes the client's socket. Of its
+    /// error the client gets the sentence.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub fn realtime_before(
+        &mut self,
+        name: &str,
+        hook: impl Fn(&Nk<'_>, Envelope) -> Result<Option<Envelope>, Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.add(Point::RealtimeBefore, name, move |nk, message, _| {
+            let message = Envelope::decode(message.unwrap_or_default())?;
+            Ok(hook(nk, message)?.map(|message| message.encode_to_vec()))
+        })
+    }
+
+    /// Registers an after hook of the socket message `name`. It gets what the client was answered, if
+    /// anything, and the message; its error is logged by the server and not told to the client.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub fn realtime_after(
+        &mut self,
+        name: &str,
+        hook: impl Fn(&Nk<'_>, Option<Envelope>, Envelope) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.add(Point::RealtimeAfter, name, move |nk, answer, message| {
+            let answer = answer.map(Envelope::decode).transpose()?;
+            let message = Envelope::decode(message.unwrap_or_default())?;
+            hook(nk, answer, message).map(|()| None)
         })
     }
 

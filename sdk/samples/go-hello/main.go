@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heroiclabs/nakama-common/api"
+	"github.com/heroiclabs/nakama-common/rtapi"
 
 	guildhall "guildhall/sdk"
 )
@@ -24,6 +25,8 @@ func register(m *guildhall.Module) error {
 		m.RegisterMatch("go_match", newRoom),
 		guildhall.Before(m, "AuthenticateEmail", beforeEmail),
 		guildhall.After(m, "AuthenticateEmail", afterEmail),
+		guildhall.BeforeRealtime(m, "StatusUpdate", beforeStatus),
+		guildhall.AfterRealtime(m, "StatusUpdate", afterStatus),
 	)
 }
 
@@ -95,5 +98,27 @@ func afterEmail(nk *guildhall.Nk, session *api.Session, _ *api.AuthenticateEmail
 	if session.Created {
 		nk.Info("a new account: %s", nk.Context().UserID)
 	}
+	return nil
+}
+
+// beforeStatus refuses the status of the staff, closes the socket of who shouts, and mends spaces.
+func beforeStatus(_ *guildhall.Nk, in *rtapi.Envelope) (*rtapi.Envelope, error) {
+	status := in.GetStatusUpdate().GetStatus()
+	if status == nil {
+		return in, nil
+	}
+	status.Value = strings.TrimSpace(status.Value)
+	switch {
+	case strings.HasPrefix(status.Value, "staff"):
+		return nil, guildhall.Errorf(guildhall.PermissionDenied, "Only the staff says so.")
+	case strings.HasSuffix(status.Value, "!!!"):
+		return nil, nil
+	}
+	return in, nil
+}
+
+// afterStatus notes who says what; out is what the client was answered.
+func afterStatus(nk *guildhall.Nk, out, in *rtapi.Envelope) error {
+	nk.Info("%s is now %q, told so: %t", nk.Context().Username, in.GetStatusUpdate().GetStatus().GetValue(), out != nil)
 	return nil
 }

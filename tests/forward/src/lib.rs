@@ -2,6 +2,8 @@
 //!
 //! Bytes stand in JSON as `{"base16": "…"}`; those that are ASCII stand as text.
 
+mod hooks;
+
 use std::{
     fmt,
     sync::atomic::{AtomicBool, Ordering},
@@ -24,6 +26,9 @@ fn register(module: &mut Module<'_>) -> Result<(), Error> {
         Some("override") => module.function(Point::MatchmakerOverride, "", choose)?,
         Some("processor") => module.function(Point::MatchmakerProcessor, "", pair_up)?,
         _ => {}
+    }
+    if module.nk().context().env.contains_key("realtime_hooks") {
+        hooks::register(module)?;
     }
     module.rpc("call_native", call)
 }
