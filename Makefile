@@ -5,7 +5,10 @@ SHELL := /bin/bash
 CARGO := . "$$HOME/.cargo/env" 2>/dev/null || true; cargo
 CONFORMANCE ?= ../shared/conformance
 
-.PHONY: run test check unit e2e conform bench setup setup-test
+SECS ?= 600
+SOCKETS ?= 1000
+
+.PHONY: run test check unit e2e conform soak bench setup setup-test
 
 ## Installs what is missing, builds, and starts on the embedded database with the sample modules.
 run: setup
@@ -34,6 +37,12 @@ tests/js/node_modules: tests/js/package-lock.json
 
 conform: setup-test
 	scripts/conform.sh $(CONFORMANCE)
+
+## Many clients at random, for SECS seconds; against the release build if there is one.
+soak: setup-test
+	export SERVER_PROGRAM="$$(realpath -qe target/release/guildhall || true)"; \
+	export SOAK_SECS=$(SECS) SOAK_SOCKETS=$(SOCKETS); \
+	$(CARGO) test --locked --test soak -- --nocapture
 
 bench:
 	bench/run.sh

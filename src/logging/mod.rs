@@ -50,8 +50,15 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
     };
-    // Native and JavaScript modules log under the target `module`.
-    Targets::new().with_default(theirs).with_targets([("guildhall", ours), ("module", ours)])
+    // Calls an error what any client can cause: bytes that are no request, or half of one.
+    let requests = if level == LogLevel::Debug { theirs } else { LevelFilter::OFF };
+    Targets::new().with_default(theirs).with_targets([
+        ("guildhall", ours),
+        // Native and JavaScript modules log under it.
+        ("module", ours),
+        ("actix_http::h1::dispatcher", requests),
+        ("actix_http::h1::decoder", requests),
+    ])
 }
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -189,11 +196,12 @@ mod tests {
             info!(target: "module", "a module's at info");
             info!(target: "tokio_postgres", "theirs at info");
             error!(target: "tokio_postgres", "theirs at error");
+            error!(target: "actix_http::h1::dispatcher", "stream error");
         };
         let count = |level| logged(level, LogFormat::Console, all).lines().count();
         assert_eq!(
             [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error].map(count),
-            [6, 3, 1, 1]
+            [7, 3, 1, 1]
         );
     }
 

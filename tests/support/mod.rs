@@ -303,9 +303,10 @@ pub fn bearer(token: &str) -> String {
     }
 }
 
-/// The server's program.
+/// The server's program: the one that cargo built, unless `SERVER_PROGRAM` names another.
 pub fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_guildhall"))
+    let named = std::env::var_os("SERVER_PROGRAM").filter(|path| !path.is_empty());
+    Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_guildhall").into()))
 }
 
 fn spawn(folder: &Path, flags: &[String]) -> (Child, u16, u16) {
