@@ -163,10 +163,10 @@ pub trait SocketMessageVisitor {
 
 /// What is done with a message once its kind is known; see [`crate::tables::socket_message`].
 pub trait WithSocketMessage {
-    /// What comes of it.
+    /// What comes of it; mostly the work itself, as a future of this kind of messages alone.
     type Output;
     /// Called with the content.
-    fn with<M: SocketMessage>(self, body: M::Body) -> impl Future<Output = Self::Output>;
+    fn with<M: SocketMessage>(self, body: M::Body) -> Self::Output;
 }
 
 /// Declares the socket messages of a slice, each named as its member of the envelope.

@@ -115,12 +115,12 @@ macro_rules! socket_table {
         }
 
         /// Does something with a message of a client; `None` where it is none that clients send.
-        pub async fn socket_message<W: WithSocketMessage>(
+        pub fn socket_message<W: WithSocketMessage>(
             message: Message,
             with: W,
         ) -> Option<W::Output> {
             match message {
-                $(Message::$name(body) => Some(with.with::<$slice::$name>(body).await),)*
+                $(Message::$name(body) => Some(with.with::<$slice::$name>(body)),)*
                 _ => None,
             }
         }

@@ -5,25 +5,19 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::future::LocalBoxFuture;
-use guildhall_actors::cx::Cx;
 use guildhall_actors::realtime::outgoing::Closing;
-use guildhall_actors::realtime::session::{Format, Session};
-use guildhall_core::{config, panic_text};
+use guildhall_actors::realtime::session::Format;
+use guildhall_core::config;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tracing::error;
 
-use super::dispatch::{Ends, dispatch};
+use super::dispatch::{Ends, Working, dispatch};
 use super::frame::{self, Broken, Reader, Received};
 use super::live::Live;
 use super::outbox::Outbox;
@@ -43,7 +37,6 @@ const UNEXPECTED_END: Ends =
     Cow::Borrowed("websocket: close 1006 (abnormal closure): unexpected EOF");
 const TOO_LONG: Ends = Cow::Borrowed("websocket: read limit exceeded");
 const TIMEOUT: Ends = Cow::Borrowed("i/o timeout");
-const FAILED: Ends = Cow::Borrowed("error processing message");
 
 // The runtime's own rule for turns is put out of force: a write that only waits for its turn must not
 // look like a client that takes nothing, and a client that never stops sending must not stop the clock.
@@ -82,7 +75,7 @@ pub(super) struct Connection<Io> {
 
 struct Handling {
     bytes: usize,
-    work: LocalBoxFuture<'static, Result<(), Ends>>,
+    work: Working,
 }
 
 /// The way out: what is queued is written, then a close frame, then the client has its turn.
@@ -258,10 +251,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         if text != (session.format == Format::Json) {
             return self.leave_with(UNEXPECTED_TYPE);
         }
-        self.handling = Some(Handling {
-            bytes: payload.len(),
-            work: handle(Arc::clone(cx), Arc::clone(session), payload).boxed_local(),
-        });
+        let bytes = payload.len();
+        match dispatch(cx, session, payload) {
+            Ok(work) => self.handling = Some(Handling { bytes, work }),
+            Err(reason) => return self.leave_with(reason),
+        }
         if self.pulse.message() {
             self.pulse.put_off(Instant::now());
         }
@@ -492,28 +486,8 @@ fn left(code: Option<u16>, reason: &str) -> Ends {
     format!("websocket: close {code}{name}{colon}{reason}").into()
 }
 
-/// Handles a message.
-async fn handle(cx: Arc<Cx>, session: Arc<Session>, payload: Bytes) -> Result<(), Ends> {
-    guarded(&session, dispatch(&cx, &session, payload)).await
-}
-
-/// Lets a panic end its session alone.
-async fn guarded(
-    session: &Session,
-    work: impl Future<Output = Result<(), Ends>>,
-) -> Result<(), Ends> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        error!(session = %session.id, panic = panic_text(&*panic), "handling a message panicked");
-        Err(FAILED)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use guildhall_core::Caller;
-    use guildhall_core::caller::{User, Vars};
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
@@ -528,21 +502,5 @@ mod tests {
         ] {
             assert_eq!(left(code, reason), expected);
         }
-    }
-
-    #[actix_web::test]
-    async fn a_panic_ends_its_session_alone() {
-        let user = User {
-            id: Uuid::nil(),
-            username: String::new(),
-            vars: Vars::new(),
-            expires_s: 0,
-            token_id: String::new(),
-            issued_s: 0,
-        };
-        let lang = "en".to_owned();
-        let session = Session::new(Caller::default(), user, Format::Json, lang, 1);
-        assert_eq!(guarded(&session, async { panic!("secret") }).await, Err(FAILED));
-        assert_eq!(guarded(&session, async { Ok(()) }).await, Ok(()));
     }
 }

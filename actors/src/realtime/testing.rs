@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use guildhall_core::{
     Caller,
     caller::{TraceId, User, Vars},
@@ -68,7 +69,7 @@ impl Client {
             cid: &cid,
             trace_id: TraceId::default(),
         };
-        tables::socket_message(message.unwrap(), Work(incoming)).await.unwrap();
+        tables::socket_message(message.unwrap(), Work(incoming)).unwrap().await;
     }
 
     /// What was queued since the last look, in order.
@@ -114,13 +115,16 @@ fn json(frame: &[u8]) -> Value {
 
 struct Work<'a>(Incoming<'a>);
 
-impl WithSocketMessage for Work<'_> {
-    type Output = ();
+impl<'a> WithSocketMessage for Work<'a> {
+    type Output = LocalBoxFuture<'a, ()>;
 
-    async fn with<M: SocketMessage>(self, body: M::Body) {
+    fn with<M: SocketMessage>(self, body: M::Body) -> Self::Output {
         let Self(incoming) = self;
-        if let Err(refusal) = M::handle(incoming, body).await {
-            incoming.reply(refusal.to_wire());
-        }
+        let work = async move {
+            if let Err(refusal) = M::handle(incoming, body).await {
+                incoming.reply(refusal.to_wire());
+            }
+        };
+        work.boxed_local()
     }
 }

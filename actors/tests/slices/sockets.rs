@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use guildhall_actors::{
     cx::Cx,
     envelope::{Handled, Incoming, SocketMessage, WithSocketMessage},
@@ -43,7 +44,7 @@ impl Socket {
             Envelope::from_json(message.to_string().as_bytes()).unwrap();
         let trace_id = TraceId(1);
         let incoming = Incoming { cx: &self.cx, session: &self.session, cid: &cid, trace_id };
-        let handled = tables::socket_message(message.unwrap(), Handle(incoming)).await.unwrap();
+        let handled = tables::socket_message(message.unwrap(), Handle(incoming)).unwrap().await;
         if let Err(refusal) = handled {
             incoming.reply(refusal.to_wire());
         }
@@ -72,11 +73,11 @@ impl Socket {
 
 struct Handle<'a>(Incoming<'a>);
 
-impl WithSocketMessage for Handle<'_> {
-    type Output = Handled;
+impl<'a> WithSocketMessage for Handle<'a> {
+    type Output = LocalBoxFuture<'a, Handled>;
 
-    async fn with<M: SocketMessage>(self, body: M::Body) -> Handled {
-        M::handle(self.0, body).await
+    fn with<M: SocketMessage>(self, body: M::Body) -> Self::Output {
+        M::handle(self.0, body).boxed_local()
     }
 }
 

@@ -331,6 +331,9 @@ fn look(
     Poll::Pending
 }
 
+/// How far apart the ticks of different matches are.
+const BEAT: Duration = Duration::from_millis(10);
+
 /// The ticks of a match, from the next one on. What is missed is left out.
 fn clock(rate_hz: u8) -> Interval {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
@@ -344,11 +347,14 @@ fn clock(rate_hz: u8) -> Interval {
 }
 
 /// When the `number`th match first ticks, within a period of `now`. Matches are spread evenly over a
-/// period, however many they are, so that they do not all want the processor at once.
+/// period, however many they are, so that they do not all want the processor at once; but only over
+/// times about [`BEAT`] apart, so that those of one time share what it costs to wake up threads.
 fn first_tick(now: Duration, period: Duration, number: u64) -> Duration {
     // Multiples of the golden ratio fall into the widest gap that is left.
     const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
-    let phase = period.mul_f64((number as f64 * GOLDEN_RATIO).fract());
+    let beats = (period.as_secs_f64() / BEAT.as_secs_f64()).round().max(1.0);
+    let beat = (number as f64 * GOLDEN_RATIO).fract() * beats;
+    let phase = period.mul_f64(beat.floor() / beats);
     let since = now.saturating_sub(phase).as_nanos();
     let periods = since / period.as_nanos() + u128::from(now >= phase);
     phase + period.mul_f64(periods as f64)
@@ -356,21 +362,27 @@ fn first_tick(now: Duration, period: Duration, number: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
-    fn the_first_tick_is_within_a_period_and_ticks_are_spread_over_it() {
-        let period = Duration::from_millis(100);
-        let mut phases: Vec<u128> = (0..1000)
-            .map(|number| {
+    fn the_first_tick_is_within_a_period_and_ticks_are_spread_over_beats() {
+        for (rate_hz, beats) in [(1, 100), (10, 10), (30, 3), (60, 2)] {
+            let period = Duration::from_secs(1) / rate_hz;
+            let mut on_beat = BTreeMap::new();
+            for number in 0..1000 {
                 let now = Duration::from_millis(number * 7);
                 let first = first_tick(now, period, number);
                 assert!(first > now && first <= now + period, "{number}: {first:?} after {now:?}");
-                first.as_micros() % period.as_micros()
-            })
-            .collect();
-        phases.sort_unstable();
-        let widest = phases.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(widest < Some(300), "{widest:?} µs without a tick of 1,000 matches");
+                // Sums of fractions are some nanoseconds off.
+                let phase = (first.as_nanos() + 1000) % period.as_nanos();
+                *on_beat.entry(phase / 100_000).or_insert(0) += 1;
+            }
+            assert_eq!(on_beat.len(), beats, "{rate_hz} Hz: {on_beat:?}");
+            let even = 1000 / beats;
+            let about_even = |count: &usize| count.abs_diff(even) <= even / 5 + 2;
+            assert!(on_beat.values().all(about_even), "{rate_hz} Hz: {on_beat:?}");
+        }
     }
 }
