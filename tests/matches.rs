@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::support::{Server, Setup, socket::Socket};
+use crate::{
+    host_functions::FORWARD,
+    support::{Server, Setup, socket::Socket},
+};
 
 /// The handlers of one match in each language.
-const HANDLERS: &[&str] = &["arena", "arena_js"];
+const HANDLERS: &[&str] = &["arena", "arena_js", "arena_native"];
 
 fn setup() -> Setup {
     Setup::new()
@@ -16,6 +19,7 @@ fn setup() -> Setup {
         .module("arena.lua", include_str!("matches/arena.lua"))
         .module("trouble.lua", include_str!("matches/trouble.lua"))
         .module("index.js", include_str!("matches/index.js"))
+        .module("forward.so", std::fs::read(&*FORWARD).unwrap())
 }
 
 fn open(server: &Server, name: &str) -> Socket {

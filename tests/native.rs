@@ -267,8 +267,11 @@ fn a_native_match_that_panics_or_blocks_leaves_others_alone() {
         let mut breaks = player(&server, &broken, &format!("breaks_{language}"));
         let mut other = player(&server, &steady, &format!("stays_{language}"));
         say(&mut breaks, &broken, 5, "");
-        breaks.closed();
-        eventually(|| server.log().contains(&format!("breaks_{language} broke it")));
+        assert_eq!(breaks.closed(), (1000, "server-side session disconnect".to_owned()));
+        // The log tells the operator why, and where.
+        let place = if language == "rust" { "room.rs:" } else { "room.go:" };
+        let why = ["its handler failed", &format!("breaks_{language} broke it"), place];
+        eventually(|| server.log().lines().any(|line| why.iter().all(|it| line.contains(it))));
         assert_ne!(tell(&server, &broken, "still there?").status, 200);
         say(&mut other, &steady, 1, "here");
         assert_eq!(heard(&mut other).1, "here", "{language}");

@@ -1,7 +1,9 @@
-//! A native module that calls any host function: the native side of `tests/host_functions.rs`.
+//! A native module that calls any host function: the native side of `tests/host_functions.rs`, and of
+//! other tests that compare the languages.
 //!
 //! Bytes stand in JSON as `{"base16": "…"}`; those that are ASCII stand as text.
 
+mod arena;
 mod hooks;
 
 use std::{
@@ -30,6 +32,7 @@ fn register(module: &mut Module<'_>) -> Result<(), Error> {
     if module.nk().context().env.contains_key("realtime_hooks") {
         hooks::register(module)?;
     }
+    arena::register(module)?;
     module.rpc("call_native", call)
 }
 

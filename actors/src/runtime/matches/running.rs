@@ -28,7 +28,7 @@ use crate::{
 
 const NOT_FOUND: Status = Status::new(Code::NotFound, "error creating match: not found");
 const ENDED: Status = Status::new(Code::Unavailable, "match stopped");
-const PANICKED: &str = "Match handler failed unexpectedly.";
+pub(super) const PANICKED: &str = "Match handler failed unexpectedly.";
 const NO_STACK: &str = "Could not start the match handler.";
 
 /// A match's interpreter. Its functions run on a fiber and may wait there.

@@ -15,6 +15,8 @@ mod host;
 mod library;
 mod matches;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// A JavaScript handler whose functions are `changes`, the others do nothing.
-fn js(changes: &str) -> String {
+pub(super) fn js(changes: &str) -> String {
     format!(
         "function matchInit(ctx, logger, nk, params) {{ return {{ state: {{ n: 0 }}, tickRate: 10, label: 'label' }}; }}
 const nothing = (ctx, logger, nk, d, tick, state) => ({{ state }});

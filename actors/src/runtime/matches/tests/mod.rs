@@ -3,8 +3,18 @@
 
 mod javascript;
 mod lua;
+mod panics;
 
-use std::{collections::HashMap, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use guildhall_core::{
     Caller, Result,
@@ -33,6 +43,7 @@ use crate::{
         javascript::JavaScriptProgram,
         lua::LuaProgram,
         modules::ModuleFile,
+        native::NativeProgram,
         pool::{PoolSettings, ScriptPool},
         script::Program,
         surroundings::Surroundings,
@@ -47,15 +58,19 @@ struct Seen {
     kicked: Mutex<Vec<Kicked>>,
     labels: Mutex<Vec<String>>,
     refusal: Mutex<Option<Refusal>>,
+    /// Whether all it does panics.
+    panics: AtomicBool,
 }
 
 impl Dispatcher for Seen {
     fn broadcast(&self, broadcast: Broadcast) -> Result<(), Refusal> {
+        assert!(!self.panics.load(Ordering::Relaxed), "a broadcast");
         self.broadcasts.lock().push(broadcast);
         self.refusal.lock().map_or(Ok(()), Err)
     }
 
     fn kick(&self, kicked: Vec<Kicked>) -> Result<(), Refusal> {
+        assert!(!self.panics.load(Ordering::Relaxed), "a kick");
         self.kicked.lock().extend(kicked);
         self.refusal.lock().map_or(Ok(()), Err)
     }
@@ -121,24 +136,30 @@ fn bench_with(config: Config, files: &[(&str, &str)]) -> Bench {
             .unwrap_or_else(|error| panic!("{error}"))
     };
     let (lua, _) = start(Arc::new(LuaProgram::new(of(Language::Lua), surroundings())));
-    let mut javascript = HashMap::new();
-    let files = of(Language::JavaScript);
-    if !files.is_empty() {
-        let program = Arc::new(JavaScriptProgram::new(files, surroundings()));
+    let targets = |program: Arc<dyn Program>| {
+        let language = program.language();
         let (pool, registrations) = start(program);
-        for it in registrations.into_iter().filter(|it| it.point == Point::Match) {
+        let handlers = registrations.into_iter().filter(|it| it.point == Point::Match);
+        let targets = handlers.map(|it| {
             let target = Target {
-                language: Language::JavaScript,
+                language,
                 function: it.function,
                 module: it.module.into(),
                 pool: pool.clone(),
                 calls: Arc::default(),
             };
-            javascript.entry(it.name).or_insert(target);
-        }
-    }
+            (it.name, target)
+        });
+        targets.collect::<HashMap<_, _>>()
+    };
+    let native = targets(Arc::new(NativeProgram::of_kicks(surroundings())));
+    let files = of(Language::JavaScript);
+    let javascript = match files.is_empty() {
+        true => HashMap::new(),
+        false => targets(Arc::new(JavaScriptProgram::new(files, surroundings()))),
+    };
     let one = config::Match { threads: 1, ..config.r#match.clone() };
-    let handlers = MatchHandlers::new(HashMap::new(), Some(lua), javascript);
+    let handlers = MatchHandlers::new(native, Some(lua), javascript);
     Bench { io, handlers, arbiters: MatchArbiters::new(&one) }
 }
 
