@@ -1,6 +1,9 @@
 //! Who is there, and who is told: statuses, streams of modules, sockets that the server closes.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use guildhall_actors::host::Language;
 use serde_json::{Value, json};
@@ -309,6 +312,34 @@ fn modules_put_sessions_on_streams_and_send_to_them() {
 }
 
 #[test]
+fn presence_events_are_counted_and_timed() {
+    let server = Setup::new().start();
+    let told = || {
+        let of = |name: &str| server.metric(&format!("presence_event_{name}"));
+        [of("count"), of("dequeue_latency_ms_count"), of("process_latency_ms_count")]
+    };
+    assert_eq!(told(), [0, 0, 0]);
+    let mut ann = Client::connect(&server, "ann");
+    // What is told is counted a moment later.
+    let eventually = |wanted: u64| {
+        let began = Instant::now();
+        while told() != [wanted; 3] {
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?}, not {wanted}", told());
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    eventually(1);
+    ann.socket.call(json!({ "channel_join": { "target": "hall", "type": 1 } }));
+    eventually(2);
+    ann.socket.call(json!({ "channel_join": { "target": "den", "type": 1, "hidden": true } }));
+    ann.socket.call(json!({ "status_update": { "status": "away" } }));
+    eventually(3);
+    // Those who leave with their last member are counted too.
+    ann.socket.close();
+    eventually(5);
+}
+
+#[test]
 fn the_sockets_of_a_crowd_leave_nothing_behind() {
     let server = Setup::new().start();
     let tokens: Vec<String> = (0..4).map(|at| server.sign_in(&format!("user{at}"))).collect();
@@ -328,7 +359,7 @@ fn the_sockets_of_a_crowd_leave_nothing_behind() {
             });
         }
     });
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     while server.metric("sessions") > 0 || server.metric("presences") > 0 {
         assert!(began.elapsed() < Duration::from_secs(20), "sessions or presences are left");
         thread::sleep(Duration::from_millis(20));

@@ -11,6 +11,7 @@ mod custom;
 mod latency;
 mod matchmaker;
 mod page;
+mod presence_events;
 mod socket;
 
 use std::{
@@ -31,7 +32,9 @@ use self::{
     latency::{Latency, Summary},
     page::{Kind, Labels, Page, Value},
 };
-pub use self::{matchmaker::MatchmakerFigures, socket::SocketFigures};
+pub use self::{
+    matchmaker::MatchmakerFigures, presence_events::PresenceEventFigures, socket::SocketFigures,
+};
 use crate::{
     host::Language,
     runtime::pool::{PoolStats, PoolWatch},
@@ -325,6 +328,8 @@ pub struct Metrics {
     pub dropped_events: Counter,
     /// What happens in the matchmaker.
     pub matchmaker: MatchmakerFigures,
+    /// What became of presence events.
+    pub presence_events: PresenceEventFigures,
     /// What happened on sockets.
     pub socket: SocketFigures,
 }
@@ -367,6 +372,7 @@ impl Metrics {
             custom: Custom::new(&config.metrics.custom_prefix, config.metrics.custom_scope_limit),
             dropped_events: Counter::default(),
             matchmaker: MatchmakerFigures::default(),
+            presence_events: PresenceEventFigures::default(),
             socket: SocketFigures::default(),
         }
     }
@@ -428,6 +434,7 @@ impl Metrics {
         page.one(DROPPED_EVENTS, Value::Whole(self.dropped_events.value()));
         self.socket.write(&mut page);
         self.matchmaker.write(&mut page);
+        self.presence_events.write(&mut page);
         page.one(SESSIONS, Value::Whole(now.sessions as u64));
         page.one(PRESENCES, Value::Whole(now.presences as u64));
         page.one(AUTHORITATIVE_MATCHES, Value::Whole(now.matches as u64));
@@ -657,6 +664,7 @@ mod tests {
         metrics.socket.sent(7);
         metrics.socket.failed();
         metrics.socket.opened.add(1);
+        metrics.presence_events.told(Duration::from_millis(500), Duration::from_millis(250));
         let page = metrics.page(Gauges {
             db: (3, 1, 4),
             sessions: 1,
@@ -677,6 +685,10 @@ mod tests {
             ("nakama_overall_message_errors", "1"),
             ("nakama_socket_ws_opened", "1"),
             ("nakama_socket_ws_closed", "0"),
+            ("nakama_presence_event_count", "1"),
+            ("nakama_presence_event_dequeue_latency_ms_sum", "0.5"),
+            ("nakama_presence_event_process_latency_ms_sum", "0.25"),
+            ("nakama_presence_event_process_latency_ms_count", "1"),
             ("nakama_sessions", "1"),
             ("nakama_presences", "2"),
             ("nakama_authoritative_matches", "3"),

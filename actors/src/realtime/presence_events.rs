@@ -3,7 +3,7 @@
 //!
 //! Source: Nakama, `LocalTracker.processEvent`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use guildhall_proto::realtime::{
     ChannelPresenceEvent, Envelope, MatchPresenceEvent, PartyPresenceEvent, StatusPresenceEvent,
@@ -54,7 +54,10 @@ impl Cx {
         let _telling = telling.lock();
         for _ in 0..most(changes) {
             let Some(change) = changes.next() else { return };
+            let began = Instant::now();
             self.tell(&change);
+            let waited = began.saturating_duration_since(change.made);
+            self.metrics.presence_events.told(waited, began.elapsed());
         }
     }
 

@@ -14,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use dashmap::{DashMap, mapref::entry::Entry};
@@ -90,6 +91,8 @@ pub(super) struct Change {
     pub reason: PresenceReason,
     /// Whether the stream was closed since: whoever is there now came later, and is not told.
     pub closed: bool,
+    /// When it came about.
+    pub made: Instant,
 }
 
 /// All presences.
@@ -331,7 +334,8 @@ impl Tracker {
             return;
         }
         let stream = stream.clone();
-        self.changes.add(Change { stream, joins, leaves, reason, closed: false });
+        let made = Instant::now();
+        self.changes.add(Change { stream, joins, leaves, reason, closed: false, made });
     }
 
     /// How many presences there are, the hidden ones too.
