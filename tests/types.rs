@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::Setup;
+use crate::support::{Setup, socket::Socket};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -100,6 +100,18 @@ fn a_module_in_typescript_compiles_and_runs() {
     let tools = server.post("/v2/rpc/tools?unwrap", &token, json!("")).ok();
     assert_eq!((&tools["next"], &tools["size"]), (&json!(86_400), &json!(32)));
     assert_eq!(server.rpc("visit", "").refused(), (401, 16, "sign in first".to_owned()));
+    let mut socket = Socket::open(&server, &token, "status=true");
+    let mut join =
+        |target: &str| socket.call(json!({ "channel_join": { "target": target, "type": 1 } }));
+    assert_eq!(join("HALL")["channel"]["room_name"], "hall");
+    assert_eq!(join("closed")["error"]["message"], "the room is closed");
+    socket.call(json!({ "status_update": { "status": " away " } }));
+    loop {
+        let event = socket.until("status_presence_event")["status_presence_event"].take();
+        if event["joins"][0]["status"] == "away" {
+            break;
+        }
+    }
 }
 
 #[test]

@@ -166,9 +166,6 @@ declare namespace nkruntime {
         (ctx: Context, logger: Logger, nk: Nakama, data: T, request: K): void;
     }
 
-    /** A realtime message, under its name. */
-    type Envelope = { [message: string]: any };
-
     /** Runs before a realtime message: gives it back, changed or not, or nothing to refuse it. */
     interface RtBeforeHookFunction<T extends Envelope> {
         (ctx: Context, logger: Logger, nk: Nakama, envelope: T): T | void | null;
@@ -603,7 +600,7 @@ declare namespace nkruntime {
          * is not met, all of it is done again.
          */
         storageWriteRetry(objects: StorageReadRequest[], updateFn: (given: StorageObject[]) => StorageWriteRequest[], maxRetries: number): StorageWriteAck[];
-        /** Ends all presences on a stream. Nobody is told. */
+        /** Ends all presences on a stream. Nobody is told. A party ends with it. */
         streamClose(stream: Stream): void;
         /** How many are present on a stream, the hidden ones too. */
         streamCount(stream: Stream): number;
@@ -894,62 +891,6 @@ declare namespace nkruntime {
 
     /** The realtime messages that have hooks. */
     type RtHookMessage = 'ChannelJoin' | 'ChannelLeave' | 'ChannelMessageRemove' | 'ChannelMessageSend' | 'ChannelMessageUpdate' | 'MatchCreate' | 'MatchDataSend' | 'MatchJoin' | 'MatchLeave' | 'MatchmakerAdd' | 'MatchmakerRemove' | 'PartyAccept' | 'PartyClose' | 'PartyCreate' | 'PartyDataSend' | 'PartyJoin' | 'PartyJoinRequestList' | 'PartyLeave' | 'PartyMatchmakerAdd' | 'PartyMatchmakerRemove' | 'PartyPromote' | 'PartyRemove' | 'PartyUpdate' | 'Ping' | 'Pong' | 'StatusFollow' | 'StatusUnfollow' | 'StatusUpdate';
-
-    type EnvelopeChannelJoin = { channelJoin: any };
-
-    type EnvelopeChannelLeave = { channelLeave: any };
-
-    type EnvelopeChannelMessageRemove = { channelMessageRemove: any };
-
-    type EnvelopeChannelMessageSend = { channelMessageSend: any };
-
-    type EnvelopeChannelMessageUpdate = { channelMessageUpdate: any };
-
-    type EnvelopeMatchCreateMessage = { matchCreate: any };
-
-    type EnvelopeMatchDataSend = { matchDataSend: any };
-
-    type EnvelopeMatchJoin = { matchJoin: any };
-
-    type EnvelopeMatchLeave = { matchLeave: any };
-
-    type EnvelopeMatchmakerAdd = { matchmakerAdd: any };
-
-    type EnvelopeMatchmakerRemove = { matchmakerRemove: any };
-
-    type EnvelopePartyAccept = { partyAccept: any };
-
-    type EnvelopePartyClose = { partyClose: any };
-
-    type EnvelopePartyCreate = { partyCreate: any };
-
-    type EnvelopePartyDataSend = { partyDataSend: any };
-
-    type EnvelopePartyJoin = { partyJoin: any };
-
-    type EnvelopePartyJoinRequestList = { partyJoinRequestList: any };
-
-    type EnvelopePartyLeave = { partyLeave: any };
-
-    type EnvelopePartyMatchmakerAdd = { partyMatchmakerAdd: any };
-
-    type EnvelopePartyMatchmakerRemove = { partyMatchmakerRemove: any };
-
-    type EnvelopePartyPromote = { partyPromote: any };
-
-    type EnvelopePartyRemove = { partyRemove: any };
-
-    type EnvelopePartyUpdate = { partyUpdate: any };
-
-    type EnvelopePing = { ping: any };
-
-    type EnvelopePong = { pong: any };
-
-    type EnvelopeStatusFollow = { statusFollow: any };
-
-    type EnvelopeStatusUnfollow = { statusUnfollow: any };
-
-    type EnvelopeStatusUpdate = { statusUpdate: any };
 
     /** An account as modules get it: the user below `user`, in Lua beside it as well. */
     interface Account {
@@ -1397,6 +1338,30 @@ declare namespace nkruntime {
         usernames?: string[];
     }
 
+    /** Message `nakama.realtime.Channel`. */
+    interface Channel {
+        id: string;
+        presences: UserPresence[];
+        self?: UserPresence | null;
+        roomName: string;
+        groupId: string;
+        userIdOne: string;
+        userIdTwo: string;
+    }
+
+    /** Message `nakama.realtime.ChannelJoin`. */
+    interface ChannelJoin {
+        target: string;
+        type: number;
+        persistence?: boolean | null;
+        hidden?: boolean | null;
+    }
+
+    /** Message `nakama.realtime.ChannelLeave`. */
+    interface ChannelLeave {
+        channelId: string;
+    }
+
     /** A message of a channel. The names are so in every language, as in the reference. */
     interface ChannelMessage {
         channelId: string;
@@ -1434,6 +1399,18 @@ declare namespace nkruntime {
         prevCursor: string;
     }
 
+    /** Message `nakama.realtime.ChannelMessageRemove`. */
+    interface ChannelMessageRemove {
+        channelId: string;
+        messageId: string;
+    }
+
+    /** Message `nakama.realtime.ChannelMessageSend`. */
+    interface ChannelMessageSend {
+        channelId: string;
+        content: string;
+    }
+
     /**
      * What a module learns of a message that it sent, changed or removed. The names are so in
      * every language; JavaScript gets two values in objects. Both as in the reference.
@@ -1454,6 +1431,13 @@ declare namespace nkruntime {
         persistent: {
             Value: boolean;
         };
+    }
+
+    /** Message `nakama.realtime.ChannelMessageUpdate`. */
+    interface ChannelMessageUpdate {
+        channelId: string;
+        messageId: string;
+        content: string;
     }
 
     /** Message `nakama.api.CreateGroupRequest`. */
@@ -1508,6 +1492,183 @@ declare namespace nkruntime {
     interface DemoteGroupUsersRequest {
         groupId?: string;
         userIds?: string[];
+    }
+
+    /** What hooks of socket messages are given and give back. */
+    type Envelope = EnvelopeChannel | EnvelopeChannelJoin | EnvelopeChannelLeave | EnvelopeChannelMessageRemove | EnvelopeChannelMessageSend | EnvelopeChannelMessageUpdate | EnvelopeMatchCreateMessage | EnvelopeMatchDataSend | EnvelopeMatchJoin | EnvelopeMatchLeave | EnvelopeMatchmakerAdd | EnvelopeMatchmakerRemove | EnvelopePartyAccept | EnvelopePartyClose | EnvelopePartyCreate | EnvelopePartyDataSend | EnvelopePartyJoin | EnvelopePartyJoinRequestList | EnvelopePartyLeave | EnvelopePartyMatchmakerAdd | EnvelopePartyMatchmakerRemove | EnvelopePartyPromote | EnvelopePartyRemove | EnvelopePartyUpdate | EnvelopePing | EnvelopePong | EnvelopeStatusFollow | EnvelopeStatusUnfollow | EnvelopeStatusUpdate;
+
+    /** A socket message, `nakama.realtime.Channel`. */
+    interface EnvelopeChannel {
+        cid?: string;
+        channel: Channel;
+    }
+
+    /** A socket message, `nakama.realtime.ChannelJoin`. */
+    interface EnvelopeChannelJoin {
+        cid?: string;
+        channelJoin: ChannelJoin;
+    }
+
+    /** A socket message, `nakama.realtime.ChannelLeave`. */
+    interface EnvelopeChannelLeave {
+        cid?: string;
+        channelLeave: ChannelLeave;
+    }
+
+    /** A socket message, `nakama.realtime.ChannelMessageRemove`. */
+    interface EnvelopeChannelMessageRemove {
+        cid?: string;
+        channelMessageRemove: ChannelMessageRemove;
+    }
+
+    /** A socket message, `nakama.realtime.ChannelMessageSend`. */
+    interface EnvelopeChannelMessageSend {
+        cid?: string;
+        channelMessageSend: ChannelMessageSend;
+    }
+
+    /** A socket message, `nakama.realtime.ChannelMessageUpdate`. */
+    interface EnvelopeChannelMessageUpdate {
+        cid?: string;
+        channelMessageUpdate: ChannelMessageUpdate;
+    }
+
+    /** A socket message, `nakama.realtime.MatchCreate`. */
+    interface EnvelopeMatchCreateMessage {
+        cid?: string;
+        matchCreate: MatchCreateMessage;
+    }
+
+    /** A socket message, `nakama.realtime.MatchDataSend`. */
+    interface EnvelopeMatchDataSend {
+        cid?: string;
+        matchDataSend: MatchDataMessageSend;
+    }
+
+    /** A socket message, `nakama.realtime.MatchJoin`. */
+    interface EnvelopeMatchJoin {
+        cid?: string;
+        matchJoin: MatchJoinMessage;
+    }
+
+    /** A socket message, `nakama.realtime.MatchLeave`. */
+    interface EnvelopeMatchLeave {
+        cid?: string;
+        matchLeave: MatchLeaveMessage;
+    }
+
+    /** A socket message, `nakama.realtime.MatchmakerAdd`. */
+    interface EnvelopeMatchmakerAdd {
+        cid?: string;
+        matchmakerAdd: MatchmakerAddMessage;
+    }
+
+    /** A socket message, `nakama.realtime.MatchmakerRemove`. */
+    interface EnvelopeMatchmakerRemove {
+        cid?: string;
+        matchmakerRemove: MatchmakerRemoveMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyAccept`. */
+    interface EnvelopePartyAccept {
+        cid?: string;
+        partyAccept: PartyAcceptMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyClose`. */
+    interface EnvelopePartyClose {
+        cid?: string;
+        partyClose: PartyCloseMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyCreate`. */
+    interface EnvelopePartyCreate {
+        cid?: string;
+        partyCreate: PartyCreateMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyDataSend`. */
+    interface EnvelopePartyDataSend {
+        cid?: string;
+        partyDataSend: PartyDataSendMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyJoin`. */
+    interface EnvelopePartyJoin {
+        cid?: string;
+        partyJoin: PartyJoinMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyJoinRequestList`. */
+    interface EnvelopePartyJoinRequestList {
+        cid?: string;
+        partyJoinRequestList: PartyJoinRequestListMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyLeave`. */
+    interface EnvelopePartyLeave {
+        cid?: string;
+        partyLeave: PartyLeaveMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyMatchmakerAdd`. */
+    interface EnvelopePartyMatchmakerAdd {
+        cid?: string;
+        partyMatchmakerAdd: PartyMatchmakerAddMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyMatchmakerRemove`. */
+    interface EnvelopePartyMatchmakerRemove {
+        cid?: string;
+        partyMatchmakerRemove: PartyMatchmakerRemoveMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyPromote`. */
+    interface EnvelopePartyPromote {
+        cid?: string;
+        partyPromote: PartyPromoteMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyRemove`. */
+    interface EnvelopePartyRemove {
+        cid?: string;
+        partyRemove: PartyRemoveMessage;
+    }
+
+    /** A socket message, `nakama.realtime.PartyUpdate`. */
+    interface EnvelopePartyUpdate {
+        cid?: string;
+        partyUpdate: PartyUpdateMessage;
+    }
+
+    /** A socket message, `nakama.realtime.Ping`. */
+    interface EnvelopePing {
+        cid?: string;
+        ping: PingMessage;
+    }
+
+    /** A socket message, `nakama.realtime.Pong`. */
+    interface EnvelopePong {
+        cid?: string;
+        pong: PongMessage;
+    }
+
+    /** A socket message, `nakama.realtime.StatusFollow`. */
+    interface EnvelopeStatusFollow {
+        cid?: string;
+        statusFollow: StatusFollowMessage;
+    }
+
+    /** A socket message, `nakama.realtime.StatusUnfollow`. */
+    interface EnvelopeStatusUnfollow {
+        cid?: string;
+        statusUnfollow: StatusUnfollowMessage;
+    }
+
+    /** A socket message, `nakama.realtime.StatusUpdate`. */
+    interface EnvelopeStatusUpdate {
+        cid?: string;
+        statusUpdate: StatusUpdateMessage;
     }
 
     /** Message `nakama.api.Event`. */
@@ -1871,15 +2032,56 @@ declare namespace nkruntime {
         size: number;
     }
 
+    /** Message `nakama.realtime.MatchCreate`. */
+    interface MatchCreateMessage {
+        name: string;
+    }
+
+    /** Message `nakama.realtime.MatchDataSend`. */
+    interface MatchDataMessageSend {
+        matchId: string;
+        opCode: string;
+        data: string;
+        presences: UserPresence[];
+        reliable: boolean;
+    }
+
+    /** Message `nakama.realtime.MatchJoin`. */
+    interface MatchJoinMessage {
+        matchId?: string;
+        token?: string;
+        metadata: { [key: string]: string };
+    }
+
+    /** Message `nakama.realtime.MatchLeave`. */
+    interface MatchLeaveMessage {
+        matchId: string;
+    }
+
     /** Message `nakama.api.MatchList`. */
     interface MatchList {
         matches?: ApiMatch[];
+    }
+
+    /** Message `nakama.realtime.MatchmakerAdd`. */
+    interface MatchmakerAddMessage {
+        minCount: number;
+        maxCount: number;
+        query: string;
+        stringProperties: { [key: string]: string };
+        numericProperties: { [key: string]: number };
+        countMultiple?: number | null;
     }
 
     /** Message `nakama.api.MatchmakerCompletionStats`. */
     interface MatchmakerCompletionStats {
         createTime?: string | null;
         completeTime?: string | null;
+    }
+
+    /** Message `nakama.realtime.MatchmakerRemove`. */
+    interface MatchmakerRemoveMessage {
+        ticket: string;
     }
 
     /** Message `nakama.api.MatchmakerStats`. */
@@ -1969,11 +2171,97 @@ declare namespace nkruntime {
         label: string;
     }
 
+    /** Message `nakama.realtime.PartyAccept`. */
+    interface PartyAcceptMessage {
+        partyId: string;
+        presence?: UserPresence | null;
+    }
+
+    /** Message `nakama.realtime.PartyClose`. */
+    interface PartyCloseMessage {
+        partyId: string;
+    }
+
+    /** Message `nakama.realtime.PartyCreate`. */
+    interface PartyCreateMessage {
+        open: boolean;
+        maxSize: number;
+        label: string;
+        hidden: boolean;
+    }
+
+    /** Message `nakama.realtime.PartyDataSend`. */
+    interface PartyDataSendMessage {
+        partyId: string;
+        opCode: string;
+        data: string;
+    }
+
+    /** Message `nakama.realtime.PartyJoin`. */
+    interface PartyJoinMessage {
+        partyId: string;
+    }
+
+    /** Message `nakama.realtime.PartyJoinRequestList`. */
+    interface PartyJoinRequestListMessage {
+        partyId: string;
+    }
+
+    /** Message `nakama.realtime.PartyLeave`. */
+    interface PartyLeaveMessage {
+        partyId: string;
+    }
+
     /** A page of parties. */
     interface PartyList {
         parties: Party[];
         /** Where to go on, if there is more. */
         cursor?: string;
+    }
+
+    /** Message `nakama.realtime.PartyMatchmakerAdd`. */
+    interface PartyMatchmakerAddMessage {
+        partyId: string;
+        minCount: number;
+        maxCount: number;
+        query: string;
+        stringProperties: { [key: string]: string };
+        numericProperties: { [key: string]: number };
+        countMultiple?: number | null;
+    }
+
+    /** Message `nakama.realtime.PartyMatchmakerRemove`. */
+    interface PartyMatchmakerRemoveMessage {
+        partyId: string;
+        ticket: string;
+    }
+
+    /** Message `nakama.realtime.PartyPromote`. */
+    interface PartyPromoteMessage {
+        partyId: string;
+        presence?: UserPresence | null;
+    }
+
+    /** Message `nakama.realtime.PartyRemove`. */
+    interface PartyRemoveMessage {
+        partyId: string;
+        presence?: UserPresence | null;
+    }
+
+    /** Message `nakama.realtime.PartyUpdate`. */
+    interface PartyUpdateMessage {
+        partyId: string;
+        label: string;
+        open: boolean;
+        hidden: boolean;
+    }
+
+    /** Message `nakama.realtime.Ping`. */
+    interface PingMessage {
+    }
+
+    /** Message `nakama.realtime.Pong`. */
+    interface PongMessage {
     }
 
     /** A presence among those that are to get a message; what else it has is not read. */
@@ -2030,6 +2318,22 @@ declare namespace nkruntime {
     /** How many rows a statement touched. */
     interface SqlExecResult {
         rowsAffected: number;
+    }
+
+    /** Message `nakama.realtime.StatusFollow`. */
+    interface StatusFollowMessage {
+        userIds: string[];
+        usernames: string[];
+    }
+
+    /** Message `nakama.realtime.StatusUnfollow`. */
+    interface StatusUnfollowMessage {
+        userIds: string[];
+    }
+
+    /** Message `nakama.realtime.StatusUpdate`. */
+    interface StatusUpdateMessage {
+        status?: string | null;
     }
 
     /** An object that a module deletes. */
@@ -2281,6 +2585,15 @@ declare namespace nkruntime {
         group: Group;
         /** 0 superadmin, 1 admin, 2 member, 3 asked to join. */
         state: number;
+    }
+
+    /** Message `nakama.realtime.UserPresence`. */
+    interface UserPresence {
+        userId: string;
+        sessionId: string;
+        username: string;
+        persistence: boolean;
+        status?: string | null;
     }
 
     /**

@@ -54,13 +54,44 @@ function beforeGetAccount(ctx: nkruntime.Context, logger: nkruntime.Logger, nk: 
     logger.debug("%s looks at the account", ctx.userId);
 }
 
+// Rooms are written in small letters; some are closed.
+const beforeJoin: nkruntime.RtBeforeHookFunction<nkruntime.EnvelopeChannelJoin> = (ctx, logger, nk, envelope) => {
+    const join: nkruntime.ChannelJoin = envelope.channelJoin;
+    if (join.target === "closed") {
+        throw { message: "the room is closed", code: nkruntime.Codes.PERMISSION_DENIED } as nkruntime.Error;
+    }
+    join.target = join.target.toLowerCase();
+    join.hidden = join.persistence ?? false;
+    return envelope;
+};
+
+function afterSend(ctx: nkruntime.Context, logger: nkruntime.Logger, nk: nkruntime.Nakama, output: nkruntime.EnvelopeMatchDataSend | null, input: nkruntime.EnvelopeMatchDataSend): void {
+    const { opCode, data, presences } = input.matchDataSend;
+    const whole: string = opCode + data;
+    logger.debug("%s to %d, answered: %v", whole, presences.length, output !== null);
+}
+
+// Any message, told apart by its field.
+const beforeAny: nkruntime.RtBeforeHookFunction<nkruntime.Envelope> = (ctx, logger, nk, envelope) => {
+    if ("matchmakerAdd" in envelope) {
+        envelope.matchmakerAdd.stringProperties["user"] = ctx.userId ?? "";
+        envelope.matchmakerAdd.minCount += 1;
+    } else if ("statusUpdate" in envelope) {
+        envelope.statusUpdate.status = envelope.statusUpdate.status?.trim() ?? null;
+    }
+    return envelope;
+};
+
 const InitModule: nkruntime.InitModule = function (ctx, logger, nk, initializer) {
     initializer.registerRpc("visit", rpcVisit);
     initializer.registerRpc("tools", rpcTools);
     initializer.registerBeforeAuthenticateDevice(beforeDevice);
     initializer.registerAfterAuthenticateDevice(afterDevice);
     initializer.registerBeforeGetAccount(beforeGetAccount);
-    initializer.registerRtBefore("ChannelJoin", (ctx, logger, nk, envelope) => envelope);
+    initializer.registerRtBefore("ChannelJoin", beforeJoin);
+    initializer.registerRtAfter("MatchDataSend", afterSend);
+    initializer.registerRtBefore("StatusUpdate", beforeAny);
+    initializer.registerRtBefore("PartyCreate", (ctx, logger, nk, envelope) => envelope);
     logger.info("%s is ready", initializer.getConfig().name);
 };
 
@@ -84,4 +115,19 @@ function mistakes(nk: nkruntime.Nakama, initializer: nkruntime.Initializer): voi
     initializer.registerBeforeUpdateAccount(beforeDevice);
     // @ts-expect-error a message that does not exist
     initializer.registerRtBefore("ChanelJoin", () => {});
+}
+
+function realtimeMistakes(join: nkruntime.EnvelopeChannelJoin, status: nkruntime.EnvelopeStatusUpdate): void {
+    // @ts-expect-error a misspelt field
+    join.channelJoin.traget;
+    // @ts-expect-error a number for a text
+    join.channelJoin.target = 5;
+    // @ts-expect-error the field of another message
+    join.channelLeave;
+    // @ts-expect-error a status that may not be there
+    status.statusUpdate.status.length;
+    // @ts-expect-error a hook that gives another message back
+    const hook: nkruntime.RtBeforeHookFunction<nkruntime.EnvelopeChannelJoin> = () => status;
+    // @ts-expect-error no message at all
+    const none: nkruntime.RtBeforeHookFunction<{ nonsense: string }> = (ctx, logger, nk, envelope) => envelope;
 }

@@ -2,7 +2,7 @@
 //!
 //! The functions of `nk` come from the host functions themselves, by the schemas of their parameters
 //! and results; the registration functions of `initializer` from its tables, and their messages from
-//! the endpoints. What interpreters give by hand (`ctx`, `logger`, the kinds of functions) is
+//! the endpoints and from what goes over sockets. What interpreters give by hand (`ctx`, `logger`, the kinds of functions) is
 //! described in `types/described.d.ts`. Names are those of the reference's `nkruntime`, so that a
 //! module written for it compiles.
 
@@ -50,22 +50,16 @@ pub fn declaration() -> String {
     let mut types = Types::default();
     let nakama = types.nakama();
     let initializer = types.initializer();
+    types.envelopes();
     let mut out = HEAD.to_owned();
     out.push_str(DESCRIBED);
     out.push_str(&nakama);
     out.push_str(&initializer);
-    let names = |names: &[&str]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>();
-    let realtime = names(&REALTIME).join(" | ");
+    let realtime = REALTIME.map(|name| format!("'{name}'")).join(" | ");
     let _ = write!(
         out,
         "\n    /** The realtime messages that have hooks. */\n    type RtHookMessage = {realtime};\n"
     );
-    for name in REALTIME {
-        // The reference has another name for this one.
-        let suffix = if name == "MatchCreate" { "Message" } else { "" };
-        let field = first_lower(name);
-        let _ = write!(out, "\n    type Envelope{name}{suffix} = {{ {field}: any }};\n");
-    }
     for (name, named) in &types.named {
         let Named { doc, body } = named;
         let declared = match body.starts_with('{') {
@@ -191,6 +185,52 @@ impl Types {
         }
         let doc = "\n    /** Registers functions; `InitModule` is given it. */\n";
         format!("{doc}    interface Initializer {{\n        {}\n    }}\n", lines.join("\n        "))
+    }
+}
+
+/// The answer to a message with hooks that the reference has a type for.
+const ANSWERS: [&str; 1] = ["Channel"];
+
+impl Types {
+    /// The envelopes of the socket messages that have hooks, and what these hold.
+    fn envelopes(&mut self) {
+        let pool = guildhall_proto::descriptors();
+        let Some(envelope) = pool.get_message_by_name("nakama.realtime.Envelope") else { return };
+        let mut messages = Messages { types: self, endpoints: BTreeMap::new() };
+        let mut all = Vec::new();
+        for field in envelope.fields() {
+            let Kind::Message(message) = field.kind() else { continue };
+            let hooked = REALTIME.contains(&message.name()) || ANSWERS.contains(&message.name());
+            if message.package_name() != SOCKET || !hooked {
+                continue;
+            }
+            let text = messages.message(&message);
+            // The reference has another name for this one.
+            let suffix = if message.name() == "MatchCreate" { "Message" } else { "" };
+            let name = format!("Envelope{}{suffix}", message.name());
+            let field = field.json_name();
+            let body = format!("{{\n        cid?: string;\n        {field}: {text};\n    }}");
+            let doc = format!("A socket message, `{}`.", message.full_name());
+            messages.types.named.insert(name.clone(), Named { doc, body });
+            all.push(name);
+        }
+        all.sort();
+        let doc = "What hooks of socket messages are given and give back.".to_owned();
+        self.named.insert("Envelope".to_owned(), Named { doc, body: all.join(" | ") });
+    }
+}
+
+/// The package of what goes over sockets.
+const SOCKET: &str = "nakama.realtime";
+
+/// The name of a type of [`SOCKET`], as the reference has it.
+fn socket_name(name: &str) -> String {
+    match name {
+        "MatchDataSend" => "MatchDataMessageSend".to_owned(),
+        name if REALTIME.contains(&name) && !name.starts_with("Channel") => {
+            format!("{name}Message")
+        }
+        name => name.to_owned(),
     }
 }
 
@@ -420,13 +460,6 @@ fn shape(value: &Value, indent: usize) -> String {
     }
 }
 
-/// `ChannelJoin` as `channelJoin`.
-fn first_lower(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().into_iter().flat_map(char::to_lowercase);
-    first.chain(letters).collect()
-}
-
 fn spaces(indent: usize) -> String {
     " ".repeat(indent)
 }
@@ -491,7 +524,8 @@ impl Messages<'_> {
         }
         let package = message.package_name().len() + 1;
         let name = message.full_name().split_at(package).1.replace('.', "");
-        let name = self.name(name);
+        let socket = message.package_name() == SOCKET;
+        let name = self.name(if socket { socket_name(&name) } else { name });
         if self.types.named.contains_key(&name) {
             return name;
         }
@@ -504,7 +538,9 @@ impl Messages<'_> {
             let single = !field.is_list() && !field.is_map();
             let absent = single && field.supports_presence() && field.containing_oneof().is_none();
             let text = if absent { or_null(&text) } else { text };
-            let _ = writeln!(body, "        {}?: {text};", field.json_name());
+            // Of socket messages the reference names what is always there.
+            let mark = if socket && !(single && field.supports_presence()) { "" } else { "?" };
+            let _ = writeln!(body, "        {}{mark}: {text};", field.json_name());
         }
         body.push_str("    }");
         self.types.named.insert(name.clone(), Named { doc, body });
@@ -574,6 +610,13 @@ mod tests {
         let text = declaration();
         assert!(text.contains("registerBeforeGetAccount(fn: BeforeHookFunction<void>)"));
         assert!(!text.contains("HookFunction<any"));
+        for name in REALTIME {
+            let field = format!("{}{}", name[..1].to_lowercase(), &name[1..]);
+            let envelope = text.split(&format!("interface Envelope{name}")).nth(1).unwrap();
+            let (_, carried) = envelope.split_once(&format!("        {field}: ")).unwrap();
+            let (carried, _) = carried.split_once(";\n    }").unwrap();
+            assert!(text.contains(&format!("interface {carried} {{")), "{name}: {carried}");
+        }
     }
 
     #[test]

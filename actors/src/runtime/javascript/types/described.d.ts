@@ -162,9 +162,6 @@
         (ctx: Context, logger: Logger, nk: Nakama, data: T, request: K): void;
     }
 
-    /** A realtime message, under its name. */
-    type Envelope = { [message: string]: any };
-
     /** Runs before a realtime message: gives it back, changed or not, or nothing to refuse it. */
     interface RtBeforeHookFunction<T extends Envelope> {
         (ctx: Context, logger: Logger, nk: Nakama, envelope: T): T | void | null;
