@@ -47,7 +47,7 @@ const UNSAFE: &[&str] = &[
     // Bytecode, bytes, memory limits, the watchdog and stack switching of the script runtimes.
     "actors/src/runtime/javascript/memory.rs",
     "actors/src/runtime/javascript/raw.rs",
-    "actors/src/runtime/lua/raw.rs",
+    "actors/src/runtime/lua/raw/",
     "actors/src/runtime/matches/fiber.rs",
     "actors/src/runtime/memory.rs",
     // Processes and signals of the embedded database.

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Component, Path},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
     time::Instant,
 };
 
@@ -11,7 +11,7 @@ use super::{
     clock::{self, Calendar},
     machine::{Machine, Native, Raise},
     nakama, number, pattern,
-    raw::{self, Ended, Kept, Kind, Stack},
+    raw::{self, Code, Ended, Kept, Kind, Stack},
     take::text,
 };
 use crate::{
@@ -68,7 +68,7 @@ pub(super) fn open(
     stack.guard();
     stack.set_name(stack.top() - 1, b"gsub");
     stack.cut(0);
-    if !stack.load(PRELUDE.as_bytes(), &format!("={}", raw::PRELUDE)) {
+    if !prelude(machine, stack) {
         return Err(broken(stack));
     }
     stack.push_table(0, HOST.len());
@@ -76,6 +76,10 @@ pub(super) fn open(
     for native in &HOST {
         stack.push_native(machine, native);
         stack.set_name(host, native.name.as_bytes());
+    }
+    if machine.side.is_some() {
+        stack.push_native(machine, &nakama::COMPLETE);
+        stack.set_name(host, nakama::COMPLETE.name.as_bytes());
     }
     stack.push_table(0, 0);
     let calling_back = stack.top();
@@ -92,12 +96,38 @@ pub(super) fn open(
     }
 }
 
+/// Adds the part that is written in Lua; parsed once in this process, and without what only the
+/// parser's errors need.
+fn prelude(machine: &Machine, stack: &mut Stack<'_>) -> bool {
+    static STRIPPED: OnceLock<Code> = OnceLock::new();
+    let name = format!("={}", raw::PRELUDE);
+    if let Some(code) = STRIPPED.get() {
+        return stack.load_code(code, &name);
+    }
+    if !stack.load(PRELUDE.as_bytes(), &name) {
+        return false;
+    }
+    stack.push_globals();
+    stack.get_name(-1, b"string");
+    stack.get_name(-1, b"dump");
+    stack.copy(1);
+    stack.push_boolean(true);
+    if machine.vm.call(stack, 2, 0) == Ended::Well
+        && let Some(code) = stack.dumped(-1)
+    {
+        let _ = STRIPPED.set(code);
+    }
+    stack.cut(1);
+    true
+}
+
 /// Evaluates a module at its turn, unless another one required it before.
 pub(super) fn evaluate(
     machine: &Machine,
     stack: &mut Stack<'_>,
-    source: &ModuleFile,
+    index: usize,
 ) -> Result<(), LoadError> {
+    let Some(source) = machine.shared.sources.get(index) else { return Ok(()) };
     stack.push_globals();
     stack.get_name(-1, b"package");
     if stack.kind(-1) == Kind::Table {
@@ -112,7 +142,7 @@ pub(super) fn evaluate(
         }
     }
     stack.cut(0);
-    if !stack.load(&source.source, &format!("@{}", source.path)) {
+    if !machine.shared.load(stack, index) {
         let text = text(stack, -1).unwrap_or_default();
         return Err(load_error(source, &String::from_utf8_lossy(&text)));
     }
@@ -355,13 +385,16 @@ fn read(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
     Ok(2)
 }
 
-/// `module(name)`: the text and the file of a module; or nothing.
+/// `module(name)`: the function that a module is the body of; false and a problem; or nothing.
 fn module(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
-    let found =
-        machine.shared.sources.iter().find(|source| source.name.as_bytes() == stack.bytes(1));
-    let Some(source) = found else { return Ok(0) };
-    stack.push_bytes(&source.source);
-    stack.push_bytes(source.path.as_bytes());
+    let mut sources = machine.shared.sources.iter();
+    let found = sources.position(|source| source.name.as_bytes() == stack.bytes(1));
+    let Some(index) = found else { return Ok(0) };
+    if machine.shared.load(stack, index) {
+        return Ok(1);
+    }
+    stack.push_boolean(false);
+    stack.insert(-2);
     Ok(2)
 }
 

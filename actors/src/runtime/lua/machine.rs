@@ -129,6 +129,7 @@ impl Machine {
         side: Side,
     ) -> Result<Box<Self>, LoadError> {
         let machine = Self::new(shared, seat, Some(side))?;
+        machine.vm.save();
         machine
             .context
             .replace(Rc::new(Context { mode: ExecutionMode::Match, ..Context::default() }));
@@ -189,9 +190,9 @@ impl Machine {
             }));
         }
         let finish = self.open(&mut stack)?;
-        for source in &self.shared.sources {
+        for (index, source) in self.shared.sources.iter().enumerate() {
             self.enter(&source.name, &source.path);
-            library::evaluate(self, &mut stack, source)?;
+            library::evaluate(self, &mut stack, index)?;
             stack.cut(0);
         }
         stack.push_kept(finish);
@@ -403,7 +404,11 @@ impl Machine {
     /// # Errors
     /// What was raised, with its place.
     pub(super) fn invoke_match(&self, stack: &mut Stack<'_>, arguments: i32) -> Result<(), Error> {
-        self.invoke(stack, arguments, "").map_err(|broken| broken.error)
+        let invoked = self.invoke(stack, arguments, "");
+        if let Some(fiber) = current_fiber() {
+            self.vm.note(fiber.ran_ns());
+        }
+        invoked.map_err(|broken| broken.error)
     }
 
     fn out_of_memory(&self) -> Broken {

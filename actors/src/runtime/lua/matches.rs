@@ -17,6 +17,7 @@ use super::{
     give::Give,
     library::MATCH_FUNCTIONS,
     machine::{Machine, Native, Raise},
+    nakama::Asked,
     number,
     program::Shared,
     raw::{Kept, Kind, Stack},
@@ -38,11 +39,13 @@ pub(super) struct Side {
     dispatcher: Arc<dyn Dispatcher>,
     /// The context that all functions but the join attempt are given; once it is made.
     context: RefCell<Option<Kept>>,
+    /// What was asked for of the module `nakama`.
+    pub(super) asked: Asked,
 }
 
 impl Side {
     pub(super) fn new(identity: MatchIdentity, dispatcher: Arc<dyn Dispatcher>) -> Self {
-        Self { identity, dispatcher, context: RefCell::new(None) }
+        Self { identity, dispatcher, context: RefCell::new(None), asked: Asked::default() }
     }
 }
 
@@ -135,6 +138,8 @@ pub(super) fn start(
     let dispatcher = stack.keep();
     stack.push_boolean(false);
     let state = stack.keep();
+    // What loading left behind would else stay until as much again is in use.
+    machine.vm.collect();
     let file = file.map_or_else(|| Rc::from(name), |place| Rc::from(place.file));
     Ok(Some(Box::new(Handler { machine, functions, context, dispatcher, state, file })))
 }

@@ -1,9 +1,9 @@
 //! Lua: an interpreter by LuaJIT with Lua 5.1 semantics.
 //!
 //! [`LuaProgram`] holds the modules of a server and makes interpreters with them. Inside, `raw` is
-//! the one file that talks to LuaJIT; `machine` is an interpreter; `library` and `prelude.lua`
-//! shape its globals and `nakama` makes its `nk`; `matches` makes it a match's own; `give` and `take` turn Rust values into Lua's
-//! and back; `json`, `pattern`, `number` and `clock` are what LuaJIT lacks or cannot stop.
+//! what talks to LuaJIT; `machine` is an interpreter; `library` and `prelude.lua` shape its globals
+//! and `nakama` makes its `nk`; `matches` makes it a match's own; `give` and `take` turn Rust values
+//! into Lua's and back; `json`, `pattern`, `number` and `clock` are what LuaJIT lacks or cannot stop.
 
 mod clock;
 mod convert;

@@ -1,6 +1,11 @@
 //! The module `nakama`, known as `nk`: host functions, and what only an interpreter can do.
 
-use std::rc::Rc;
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::LazyLock,
+};
 
 use tracing::Level;
 
@@ -11,7 +16,7 @@ use super::{
     take::{Take, text},
 };
 use crate::{
-    host::Language,
+    host::{HostFunction, Language},
     registry::Point,
     runtime::{call::Context, seat::Loading},
     tables::HOST_FUNCTIONS,
@@ -130,21 +135,102 @@ static FUNCTIONS: [Native; 23] = [
     },
 ];
 
-/// Makes the module.
-pub(super) fn push_module(machine: &Machine, stack: &mut Stack<'_>) -> Kept {
-    stack.push_table(0, FUNCTIONS.len() + HOST_FUNCTIONS.len());
-    let table = stack.top();
-    for function in HOST_FUNCTIONS {
-        if function.languages.contains(&Language::Lua) {
-            stack.push_host(machine, function);
-            stack.set_name(table, function.name.as_bytes());
+/// A function of the module.
+#[derive(Clone, Copy)]
+enum Function {
+    Native(&'static Native),
+    Host(&'static HostFunction),
+}
+
+impl Function {
+    fn push(self, machine: &Machine, stack: &mut Stack<'_>) {
+        match self {
+            Self::Native(native) => stack.push_native(machine, native),
+            Self::Host(function) => stack.push_host(machine, function),
         }
     }
-    for native in &FUNCTIONS {
-        stack.push_native(machine, native);
-        stack.set_name(table, native.name.as_bytes());
+}
+
+/// All functions by their names, but those that call back, which the prelude makes.
+static ALL: LazyLock<HashMap<&'static [u8], Function>> = LazyLock::new(|| {
+    let host = HOST_FUNCTIONS
+        .iter()
+        .filter(|function| function.languages.contains(&Language::Lua) && !function.calls_back)
+        .map(|function| (function.name.as_bytes(), Function::Host(function)));
+    let native = FUNCTIONS.iter().map(|native| (native.name.as_bytes(), Function::Native(native)));
+    host.chain(native).collect()
+});
+
+/// What a script has asked for so far in a match, whose interpreter is to be small: only that is in
+/// the module. Looked at as a whole, or changed, the module is made complete first (`prelude.lua`).
+#[derive(Default)]
+pub(super) struct Asked(RefCell<HashSet<&'static [u8]>>);
+
+/// Makes the module.
+pub(super) fn push_module(machine: &Machine, stack: &mut Stack<'_>) -> Kept {
+    if machine.side.is_some() {
+        stack.push_table(0, 0);
+        stack.push_table(0, 2);
+        let meta = stack.top();
+        for (name, native) in [("__index", &FIND), ("__newindex", &CHANGE)] {
+            stack.push_native(machine, native);
+            stack.set_name(meta, name.as_bytes());
+        }
+        stack.set_meta(meta - 1);
+        return stack.keep();
+    }
+    stack.push_table(0, ALL.len());
+    let table = stack.top();
+    for (name, function) in ALL.iter() {
+        function.push(machine, stack);
+        stack.set_name(table, name);
     }
     stack.keep()
+}
+
+/// Puts the function that a script asks for into the module, the first time.
+static FIND: Native = Native {
+    name: "function of nakama",
+    run: |machine, stack| {
+        stack.reserve(8);
+        let Some((&name, &function)) = ALL.get_key_value(stack.bytes(2)) else { return Ok(0) };
+        // One that was there and is not any more was taken away.
+        let Some(side) = &machine.side else { return Ok(0) };
+        if !side.asked.0.borrow_mut().insert(name) {
+            return Ok(0);
+        }
+        function.push(machine, stack);
+        stack.copy(-1);
+        stack.set_name(1, name);
+        Ok(1)
+    },
+};
+
+/// Changes the module, which is complete from now on.
+static CHANGE: Native = Native {
+    name: "function of nakama",
+    run: |machine, stack| {
+        stack.reserve(8);
+        complete(machine, stack)?;
+        stack.set_key(1);
+        Ok(0)
+    },
+};
+
+/// `complete(nakama)`: puts all functions into the module of a match.
+pub(super) static COMPLETE: Native = Native { name: "complete", run: complete };
+
+fn complete(machine: &Machine, stack: &mut Stack<'_>) -> Result<i32, Raise> {
+    let Some(side) = &machine.side else { return Ok(0) };
+    expect(stack, 1, Kind::Table, COMPLETE.name)?;
+    for (&name, function) in ALL.iter() {
+        if side.asked.0.borrow_mut().insert(name) {
+            function.push(machine, stack);
+            stack.set_name(1, name);
+        }
+    }
+    stack.clear_meta(1);
+    Ok(0)
 }
 
 fn expect(stack: &Stack<'_>, index: i32, kind: Kind, function: &str) -> Result<(), Raise> {

@@ -2,8 +2,8 @@
 -- the harmless, what lacks is added. Runs once, before any module.
 --
 -- `host` holds functions written in Rust: number_text, search, upper, lower, date, time, clock,
--- print, read, module, seed, and the steps of host functions that call back. `nakama` is the module of that name. Returns the function that begins
--- a module's life after loading.
+-- print, read, module, seed, the steps of host functions that call back, and, in a match, complete.
+-- `nakama` is the module of that name. Returns the function that begins a module's life after loading.
 local host, nakama, files = ...
 
 local error, type, select, rawget, rawset, setmetatable, getmetatable, pairs, ipairs, setfenv, pcall =
@@ -332,9 +332,8 @@ package.loaders = {
     return rawget(package.preload, name) or "no field package.preload['" .. name .. "']"
   end,
   function(name)
-    local source, file = host.module(name)
-    if not source then return "no module '" .. name .. "' in the runtime path" end
-    local body, problem = raw_load(source, "@" .. file, "t")
+    local body, problem = host.module(name)
+    if body == nil then return "no module '" .. name .. "' in the runtime path" end
     if not body then error("error loading module: " .. problem, 0) end
     return body
   end,
@@ -396,7 +395,7 @@ end
 -- Host functions that call a function of the module's, step by step: the server asks what the
 -- function makes of something until it is done.
 for name, step in pairs(host.calling_back) do
-  nakama[name] = function(first, callback, third)
+  rawset(nakama, name, function(first, callback, third)
     if type(callback) ~= "function" then
       error("bad argument #2 to " .. name .. " (expects a valid update function)", 2)
     end
@@ -406,7 +405,24 @@ for name, step in pairs(host.calling_back) do
       answer = step(first, nil, third, { round = answer.round, value = value })
     end
     return answer.done
+  end)
+end
+
+-- In a match, `nakama` holds what was asked for so far, by a metatable. Nobody is to see this: whoever
+-- looks at the table as a whole, or past its metatable, completes it, which takes the metatable away.
+if host.complete then
+  local partial = nakama
+  local function whole(raw)
+    return function(value, ...)
+      if value == partial then
+        partial = host -- which no script has
+        host.complete(nakama)
+      end
+      return raw(value, ...)
+    end
   end
+  _G.pairs, _G.next, _G.rawget, _G.rawset = whole(pairs), whole(next), whole(rawget), whole(rawset)
+  _G.getmetatable, _G.setmetatable = whole(getmetatable), whole(setmetatable)
 end
 
 jit, coroutine, debug, io, ffi = nil, nil, nil, nil, nil

@@ -8,7 +8,11 @@ use std::{
 
 use guildhall_core::Result;
 
-use super::{machine::Machine, matches, raw::Vm};
+use super::{
+    machine::Machine,
+    matches,
+    raw::{Code, Stack, Vm},
+};
 use crate::{
     host::Language,
     registry::Point,
@@ -26,6 +30,8 @@ pub(super) struct Shared {
     pub(super) surroundings: Arc<Surroundings>,
     /// In the order of their names.
     pub(super) sources: Vec<ModuleFile>,
+    /// The bytecode of each source, once it was loaded.
+    codes: Vec<OnceLock<Code>>,
     /// What the first interpreter registered, in order: the numbers of functions.
     pub(super) first: OnceLock<Vec<(Point, String)>>,
 }
@@ -39,7 +45,28 @@ impl LuaProgram {
         let mut sources: Vec<ModuleFile> =
             files.into_iter().filter(|file| file.language == Language::Lua).collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
-        Self(Arc::new(Shared { surroundings, sources, first: OnceLock::new() }))
+        let codes = sources.iter().map(|_| OnceLock::new()).collect();
+        Self(Arc::new(Shared { surroundings, sources, codes, first: OnceLock::new() }))
+    }
+}
+
+impl Shared {
+    /// Adds the function that source `index` is the body of, or what is wrong with it and false.
+    pub(super) fn load(&self, stack: &mut Stack<'_>, index: usize) -> bool {
+        let (Some(source), Some(known)) = (self.sources.get(index), self.codes.get(index)) else {
+            stack.push_nil();
+            return false;
+        };
+        let name = format!("@{}", source.path);
+        if let Some(code) = known.get() {
+            return stack.load_code(code, &name);
+        }
+        let loaded = stack.load(&source.source, &name);
+        if loaded && let Some(code) = stack.code() {
+            // Another interpreter may have been first; it is the same.
+            let _ = known.set(code);
+        }
+        loaded
     }
 }
 

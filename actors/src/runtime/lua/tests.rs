@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::{super::surroundings::Surroundings, LuaProgram};
+use super::{super::surroundings::Surroundings, LuaProgram, raw};
 use crate::{
     cx::Cx,
     host::Language,
@@ -847,4 +847,37 @@ fn functions_of_c_and_lua_that_call_each_other_for_ever_overflow_without_harm() 
         assert!(eval(&shown).ends_with("stack overflow"));
     });
     worker.unwrap().join().unwrap();
+}
+
+/// Whether the compiler is at work in a state without the prelude.
+fn compiles(vm: &raw::Vm) -> bool {
+    let mut stack = vm.stack();
+    assert!(stack.load(b"return (jit.status())", "=status"));
+    assert_eq!(vm.call(&mut stack, 0, 0), raw::Ended::Well);
+    let on = stack.boolean(-1);
+    stack.cut(0);
+    on
+}
+
+#[test]
+fn a_match_is_interpreted_until_its_calls_take_long() {
+    let vm = raw::Vm::new(0).unwrap();
+    assert!(compiles(&vm));
+    vm.save();
+    assert!(!compiles(&vm));
+    // Cheap calls, and a preempted one now and then.
+    for call in 0..1000 {
+        vm.note(if call % 100 == 0 { 8_000_000 } else { 100_000 });
+        assert!(!compiles(&vm), "{call}");
+    }
+    let long = (0..100).find(|_| {
+        vm.note(1_000_000);
+        compiles(&vm)
+    });
+    assert!(matches!(long, Some(8..32)), "{long:?}");
+    // Once compiled, it stays so.
+    for _ in 0..1000 {
+        vm.note(0);
+    }
+    assert!(compiles(&vm));
 }

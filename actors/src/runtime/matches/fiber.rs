@@ -265,6 +265,13 @@ impl Current {
         unsafe { &*self.0 }
     }
 
+    /// How long (ns) it has run so far, without its waits.
+    pub(crate) fn ran_ns(&self) -> u64 {
+        let state = self.state();
+        let stretch_ns = now_ns().saturating_sub(state.since_ns.get());
+        state.spent_ns.get().saturating_add(stretch_ns)
+    }
+
     /// Lets others have their turn if the slice is used up.
     pub(crate) fn pause_if_due(&self) -> Pause {
         let state = self.state();

@@ -1,38 +1,31 @@
-//! The only file here that talks to LuaJIT's C interface.
+//! The only folder here that talks to LuaJIT's C interface.
 //!
 //! What must stay true:
 //! - An error that LuaJIT raises unwinds to the nearest protected call. Rust code never stands in
 //!   between: it works while the memory limit is lifted, so that LuaJIT has nothing to raise, and
-//!   raises its own errors in [`entry`] only after its values are gone.
+//!   raises its own errors in `entry` only after its values are gone.
 //! - Every index is checked against the stack's top before LuaJIT sees it.
 //! - A [`Vm`] stays on the thread that made it; only [`Alarm`] goes to the watchdog's.
 #![allow(unsafe_code)]
+
+mod alarm;
+mod compiler;
+mod entry;
+mod memory;
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     marker::PhantomData,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr::{self, NonNull},
+    ptr::NonNull,
     slice,
     sync::Arc,
 };
 
-use mlua::{
-    Lua, LuaOptions, StdLib,
-    ffi::{self, lua_Debug, lua_State},
-};
+use mlua::ffi::{self, lua_Debug, lua_State};
 
-use parking_lot::Mutex;
-
-use super::machine::{Machine, Native, Raise};
-use crate::{
-    host::HostFunction,
-    runtime::{
-        matches::{Pause, current_fiber},
-        memory,
-    },
-};
+use self::memory::Memory;
+pub(super) use alarm::Alarm;
 
 /// The longest string that is handed to LuaJIT, whose own limit is just below 2 GiB.
 const MAX_TEXT: usize = 0x7000_0000;
@@ -87,6 +80,10 @@ pub(super) enum Ended {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept(c_int);
 
+/// Bytecode that [`Stack::code`] made, which LuaJIT trusts.
+#[derive(Clone, Debug)]
+pub(super) struct Code(Arc<[u8]>);
+
 /// Where something stands in a module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -100,8 +97,9 @@ pub(super) struct Place {
 
 /// A LuaJIT state and its memory limit.
 pub(super) struct Vm {
-    lua: Lua,
     state: NonNull<lua_State>,
+    /// What the state has allocated, and may; its allocator points here.
+    memory: Box<Memory>,
     limit_bytes: usize,
     alarm: Arc<Alarm>,
 }
@@ -109,24 +107,29 @@ pub(super) struct Vm {
 impl Vm {
     /// A state with LuaJIT's harmless libraries and a memory limit (0 for none).
     pub(super) fn new(limit_bytes: usize) -> Option<Self> {
-        // JIT opens the compiler; the library's table is taken away by the prelude.
-        let libraries =
-            StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS | StdLib::BIT | StdLib::JIT;
-        // Rust panics are caught in `entry`, so pcall and xpcall may stay LuaJIT's own, compiled.
-        let options = LuaOptions::new().catch_rust_panics(true);
-        let lua = Lua::new_with(libraries, options).ok()?;
-        let mut state = ptr::null_mut();
-        // SAFETY: the closure only takes note of the main state.
-        unsafe { lua.exec_raw::<()>((), |main| state = main) }.ok()?;
+        let memory = Box::<Memory>::default();
+        // SAFETY: the allocator is as LuaJIT wants it, and the memory's record outlives the state,
+        // since it is dropped after it has been closed.
+        let state = unsafe { ffi::lua_newstate(memory::allocate, memory.pointer()) };
         let state = NonNull::new(state)?;
-        let alarm = Arc::new(Alarm { state, stage: Mutex::new(Stage::Quiet) });
-        // SAFETY: the state is new and has no memory limit yet; the alarm is only read, by `stop`.
-        unsafe {
-            ffi::lua_pushlightuserdata(state.as_ptr(), alarm_key());
-            ffi::lua_pushlightuserdata(state.as_ptr(), Arc::as_ptr(&alarm).cast_mut().cast());
-            ffi::lua_rawset(state.as_ptr(), ffi::LUA_REGISTRYINDEX);
-        }
-        Some(Self { lua, state, limit_bytes, alarm })
+        let vm = Self { state, memory, limit_bytes, alarm: Arc::new(Alarm::new(state)) };
+        // SAFETY: the state is new and has no memory limit yet, and what `open` raises ends here.
+        let opened = unsafe {
+            ffi::lua_pushcclosure(state.as_ptr(), open, 0);
+            ffi::lua_pcall(state.as_ptr(), 0, 0, 0)
+        };
+        vm.alarm.introduce();
+        (opened == ffi::LUA_OK).then_some(vm)
+    }
+
+    /// The state is a match's: small, not fast, until its calls take long.
+    pub(super) fn save(&self) {
+        self.alarm.save();
+    }
+
+    /// A call has ended that ran for so long.
+    pub(super) fn note(&self, ran_ns: u64) {
+        self.alarm.note(ran_ns);
     }
 
     /// The stack of the main thread.
@@ -141,7 +144,7 @@ impl Vm {
 
     /// Bytes in use.
     pub(super) fn used_bytes(&self) -> usize {
-        self.lua.used_memory()
+        self.memory.used()
     }
 
     /// The memory limit in bytes; 0 for none.
@@ -170,153 +173,43 @@ impl Vm {
         }
     }
 
+    /// Sets the limit that holds from now on (0 for none); the one before.
     fn limit(&self, bytes: usize) -> usize {
-        // Only a state with a foreign allocator has no limit to set; this one is ours.
-        self.lua.set_memory_limit(bytes).unwrap_or_default()
+        self.memory.limit(bytes)
     }
 }
 
-/// Stops the code that runs in a [`Vm`], from any thread.
-pub(super) struct Alarm {
-    state: NonNull<lua_State>,
-    stage: Mutex<Stage>,
-}
-
-/// How far an alarm has come. Hooks are set under its lock only: LuaJIT changes its marks when a hook
-/// begins and ends, and one that another thread writes back too late would say for ever that the
-/// hook is at work.
-enum Stage {
-    Quiet,
-    /// The hook is set, and will be called.
-    Raised,
-    /// The hook has ended the code, here.
-    Met(Place),
-}
-
-// SAFETY: the pointer is only given to lua_sethook, which LuaJIT allows while the state runs. That
-// the state is still there is `Seat::set_stopper`'s word: the machine takes its stopper back
-// before the state is closed.
-unsafe impl Send for Alarm {}
-// SAFETY: as above.
-unsafe impl Sync for Alarm {}
-
-/// Its address is the key under which a state's registry knows the alarm.
-static ALARM: u8 = 0;
-
-fn alarm_key() -> *mut c_void {
-    (&raw const ALARM).cast_mut().cast()
-}
-
-impl Alarm {
-    /// Makes every following instruction raise an error, until [`quit`](Self::quit). On a fiber they
-    /// do so only when it is to end: else it lets others have their turn, and the alarm is over.
-    ///
-    /// May be called again while the code runs: the compiler, at work on the other thread, can
-    /// undo a hook that is set at the same moment.
-    pub(super) fn raise(&self) {
-        let mut stage = self.stage.lock();
-        if matches!(*stage, Stage::Met(_)) {
-            return;
-        }
-        *stage = Stage::Raised;
-        self.hook();
+impl Drop for Vm {
+    fn drop(&mut self) {
+        self.limit(0);
+        // SAFETY: nothing of it runs, and it is not used again: the handles on it are borrowed.
+        unsafe { ffi::lua_close(self.state.as_ptr()) };
     }
+}
 
-    fn hook(&self) {
-        // SAFETY: see the impl of Send. Taking the hook away first makes LuaJIT rebuild its
-        // dispatch table even where it believes that the hook is there.
+/// Opens the libraries. Rust panics are caught in `entry`, so LuaJIT's own pcall may stay, compiled.
+unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
+    type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
+    // JIT opens the compiler; the library's table is taken away by the prelude.
+    let libraries: [(&CStr, Open); 7] = [
+        (c"", ffi::luaopen_base),
+        (c"table", ffi::luaopen_table),
+        (c"string", ffi::luaopen_string),
+        (c"math", ffi::luaopen_math),
+        (c"os", ffi::luaopen_os),
+        (c"bit", ffi::luaopen_bit),
+        (c"jit", ffi::luaopen_jit),
+    ];
+    for (name, open) in libraries {
+        // SAFETY: LuaJIT calls this with room for 20 values; what is raised passes a frame that holds
+        // nothing to drop.
         unsafe {
-            ffi::lua_sethook(self.state.as_ptr(), None, 0, 0);
-            ffi::lua_sethook(self.state.as_ptr(), Some(stop), ffi::LUA_MASKCOUNT, 1);
+            ffi::lua_pushcclosure(state, open, 0);
+            ffi::lua_pushstring_(state, name.as_ptr());
+            ffi::lua_call(state, 1, 0);
         }
     }
-
-    /// Takes the hook away. On the state's own thread.
-    fn rest(&self, stage: &mut Stage) -> Stage {
-        let before = mem::replace(stage, Stage::Quiet);
-        if !matches!(before, Stage::Quiet) {
-            // SAFETY: the calling thread is the state's own.
-            unsafe { ffi::lua_sethook(self.state.as_ptr(), None, 0, 0) };
-        }
-        before
-    }
-
-    /// Ends the alarm: `None` if it was not raised, else where it met the code, unless it came too
-    /// late or met a function of ours.
-    pub(super) fn quit(&self) -> Option<Option<Place>> {
-        match self.rest(&mut self.stage.lock()) {
-            Stage::Quiet => None,
-            Stage::Raised => Some(None),
-            Stage::Met(place) => Some(Some(place)),
-        }
-    }
-}
-
-unsafe extern "C-unwind" fn stop(state: *mut lua_State, debug: *mut lua_Debug) {
-    // SAFETY: LuaJIT calls a hook with its state and a record of the running function.
-    unsafe {
-        if pauses(state) {
-            return;
-        }
-        note_place(state, debug);
-        // The values of this function are gone: nothing is lost by leaving so.
-        ffi::luaL_error(state, c"the function's running time is used up".as_ptr());
-    }
-}
-
-/// The alarm of `state`.
-///
-/// SAFETY: `state` is that of a `Vm`, and this is a hook of it.
-unsafe fn alarm_of<'a>(state: *mut lua_State) -> &'a Alarm {
-    // SAFETY: a hook has room for 20 values. The registry knows the alarm since the state was
-    // made, and the `Vm` holds it as long as the state.
-    unsafe {
-        ffi::lua_pushlightuserdata(state, alarm_key());
-        ffi::lua_rawget_(state, ffi::LUA_REGISTRYINDEX);
-        let alarm = ffi::lua_touserdata(state, -1).cast::<Alarm>();
-        ffi::lua_settop(state, -2);
-        &*alarm
-    }
-}
-
-/// Whether the code goes on, on a fiber of which only the slice was used up: others have had their
-/// turn by now.
-///
-/// SAFETY: as [`alarm_of`].
-unsafe fn pauses(state: *mut lua_State) -> bool {
-    let Some(fiber) = current_fiber() else { return false };
-    // SAFETY: by the caller.
-    let alarm = unsafe { alarm_of(state) };
-    {
-        let mut stage = alarm.stage.lock();
-        if matches!(*stage, Stage::Met(_)) {
-            return false;
-        }
-        alarm.rest(&mut stage);
-    }
-    if fiber.pause_if_due() == Pause::GoOn {
-        return true;
-    }
-    let mut stage = alarm.stage.lock();
-    *stage = Stage::Raised;
-    alarm.hook();
-    false
-}
-
-/// SAFETY: `debug` is a record of an active function of `state`, and this is a hook of it.
-unsafe fn note_place(state: *mut lua_State, debug: *mut lua_Debug) {
-    // SAFETY: by the caller.
-    let alarm = unsafe { alarm_of(state) };
-    // Once the watchdog, if it is at it, has set the hook.
-    let mut stage = alarm.stage.lock();
-    if matches!(*stage, Stage::Met(_)) {
-        return;
-    }
-    // SAFETY: by the caller.
-    let here = unsafe { place(state, debug, c"Sln") };
-    let mut stack = Stack { state, vm: PhantomData };
-    let place = if here.file == PRELUDE { stack.module_caller(1) } else { None };
-    *stage = Stage::Met(place.unwrap_or(here));
+    0
 }
 
 /// SAFETY: `debug` fits `what` (an active function, or with ">" a function on top of the stack).
@@ -529,6 +422,22 @@ impl Stack<'_> {
         }
     }
 
+    /// Takes the last value, a table, as the metatable of the table at `table`.
+    pub(super) fn set_meta(&mut self, table: i32) {
+        let table = self.table(table);
+        assert!(self.top() > table && self.kind(-1) == Kind::Table);
+        // SAFETY: both tables are there.
+        unsafe { ffi::lua_setmetatable(self.state, table) };
+    }
+
+    /// Takes the metatable of the table at `table` away, if it has one.
+    pub(super) fn clear_meta(&mut self, table: i32) {
+        let table = self.table(table);
+        self.push_nil();
+        // SAFETY: a table stands there, and nil on top.
+        unsafe { ffi::lua_setmetatable(self.state, table) };
+    }
+
     /// Takes the last value into the table at `table` under the number `index`.
     pub(super) fn set_index(&mut self, table: i32, index: usize) {
         let table = self.table(table);
@@ -625,19 +534,59 @@ impl Stack<'_> {
     /// Adds the function that `text` is the body of, or what is wrong with it and false. `name` is
     /// how error texts call it: "@" and a file.
     pub(super) fn load(&mut self, text: &[u8], name: &str) -> bool {
+        // SAFETY: bytecode is refused by the mode.
+        unsafe { self.load_as(text, name, c"t") }
+    }
+
+    /// Adds the function that `code` was made of, or what is wrong with it and false.
+    pub(super) fn load_code(&mut self, code: &Code, name: &str) -> bool {
+        // SAFETY: the bytecode was made by LuaJIT, in this process.
+        unsafe { self.load_as(&code.0, name, c"b") }
+    }
+
+    /// SAFETY: what `mode` lets through is text, or bytecode of this LuaJIT.
+    unsafe fn load_as(&mut self, text: &[u8], name: &str, mode: &CStr) -> bool {
         let name = CString::new(name).unwrap_or_default();
-        // SAFETY: text and name outlive the call; bytecode is refused by the mode; errors are
-        // returned, not raised.
+        // SAFETY: text, name and mode outlive the call; errors are returned, not raised.
         let status = unsafe {
             ffi::luaL_loadbufferx(
                 self.state,
                 text.as_ptr().cast::<c_char>(),
                 text.len(),
                 name.as_ptr(),
-                c"t".as_ptr(),
+                mode.as_ptr(),
             )
         };
         status == ffi::LUA_OK
+    }
+
+    /// The string at `index` as bytecode: to be asked only of what `string.dump` gave.
+    pub(super) fn dumped(&self, index: i32) -> Option<Code> {
+        (self.kind(index) == Kind::Text).then(|| Code(self.bytes(index).into()))
+    }
+
+    /// The bytecode of the last value, a function of a script.
+    pub(super) fn code(&mut self) -> Option<Code> {
+        unsafe extern "C-unwind" fn write(
+            _: *mut lua_State,
+            part: *const c_void,
+            size: usize,
+            code: *mut c_void,
+        ) -> c_int {
+            // SAFETY: LuaJIT hands over readable bytes, and the vector that it was given.
+            unsafe {
+                let part = slice::from_raw_parts(part.cast::<u8>(), size);
+                (*code.cast::<Vec<u8>>()).extend_from_slice(part);
+            }
+            0
+        }
+        if self.kind(-1) != Kind::Function {
+            return None;
+        }
+        let mut code = Vec::new();
+        // SAFETY: a function is on top; the vector outlives the call, and nothing is raised.
+        let status = unsafe { ffi::lua_dump_(self.state, write, (&raw mut code).cast()) };
+        (status == 0).then(|| Code(code.into()))
     }
 
     /// Where the function at `index` is defined.
@@ -684,127 +633,9 @@ impl Stack<'_> {
         }
         lines
     }
-
-    /// Replaces the last value, a C function of LuaJIT's that calls functions of scripts, by one that
-    /// first looks whether there is stack left for it.
-    pub(super) fn guard(&mut self) {
-        assert!(self.kind(-1) == Kind::Function);
-        // SAFETY: a function is on top. Its address becomes the closure's one upvalue, read in
-        // `guarded`; that of a Lua function is null, and it stays as it is.
-        unsafe {
-            let Some(function) = ffi::lua_tocfunction(self.state, -1) else { return };
-            ffi::lua_settop(self.state, -2);
-            ffi::lua_pushlightuserdata(self.state, function as *mut c_void);
-            ffi::lua_pushcclosure(self.state, guarded, 1);
-        }
-    }
-
-    /// Adds `native` as a function of `machine`.
-    pub(super) fn push_native(&mut self, machine: &Machine, native: &'static Native) {
-        self.push_bound(native_entry, machine, ptr::from_ref(native).cast());
-    }
-
-    /// Adds `function` as a function of `machine`.
-    pub(super) fn push_host(&mut self, machine: &Machine, function: &'static HostFunction) {
-        self.push_bound(host_entry, machine, ptr::from_ref(function).cast());
-    }
-
-    fn push_bound(&mut self, entry: ffi::lua_CFunction, machine: &Machine, bound: *const c_void) {
-        // SAFETY: both pointers are only read, in the entries. The machine owns this state, does
-        // not move (it lives in a Box), and closes the state before its other fields go; what is
-        // bound is static.
-        unsafe {
-            ffi::lua_pushlightuserdata(self.state, ptr::from_ref(machine).cast_mut().cast());
-            ffi::lua_pushlightuserdata(self.state, bound.cast_mut());
-            ffi::lua_pushcclosure(self.state, entry, 2);
-        }
-    }
 }
 
 fn record() -> lua_Debug {
     // SAFETY: a C record of integers and pointers, all of which may be zero.
     unsafe { mem::zeroed() }
-}
-
-/// A function of LuaJIT's, where there is stack for it.
-unsafe extern "C-unwind" fn guarded(state: *mut lua_State) -> c_int {
-    // SAFETY: `guard` made this closure with the address of such a function. Errors that it raises
-    // pass a frame that holds nothing.
-    unsafe {
-        if memory::stack_is_half_used() {
-            ffi::luaL_error(state, c"stack overflow".as_ptr());
-        }
-        let function = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1));
-        mem::transmute::<*mut c_void, ffi::lua_CFunction>(function)(state)
-    }
-}
-
-unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> c_int {
-    // SAFETY: `push_bound` made this closure with these two pointers.
-    unsafe {
-        let native = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<Native>();
-        entry(state, |machine, stack| ((*native).run)(machine, stack))
-    }
-}
-
-unsafe extern "C-unwind" fn host_entry(state: *mut lua_State) -> c_int {
-    // SAFETY: `push_bound` made this closure with these two pointers.
-    unsafe {
-        let function = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<HostFunction>();
-        entry(state, |machine, stack| machine.call_host(&*function, stack))
-    }
-}
-
-/// Runs a function of ours for a script: lifts the memory limit, catches panics, raises errors.
-///
-/// SAFETY: called by LuaJIT with a closure that `push_bound` made.
-unsafe fn entry(
-    state: *mut lua_State,
-    run: impl FnOnce(&Machine, &mut Stack<'_>) -> Result<i32, Raise>,
-) -> c_int {
-    // SAFETY: the machine outlives its state, see `push_bound`. Nothing of `protected` is alive
-    // when the error is raised.
-    unsafe {
-        let machine = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Machine>();
-        let results = protected(state, &*machine, run);
-        if results < 0 {
-            ffi::lua_error(state);
-        }
-        results
-    }
-}
-
-fn protected(
-    state: *mut lua_State,
-    machine: &Machine,
-    run: impl FnOnce(&Machine, &mut Stack<'_>) -> Result<i32, Raise>,
-) -> c_int {
-    let limit = machine.vm.limit(0);
-    let mut stack = Stack { state, vm: PhantomData };
-    let ended = catch_unwind(AssertUnwindSafe(|| run(machine, &mut stack)));
-    let raise = match ended {
-        Ok(Ok(results)) => {
-            machine.vm.limit(limit);
-            return results;
-        }
-        Ok(Err(raise)) => raise,
-        Err(_) => Raise::Text("the server failed in a function that this module called".to_owned()),
-    };
-    match raise {
-        Raise::Text(text) => {
-            stack.reserve(2);
-            // Like LuaJIT's own functions, ours called by pcall have no position.
-            let text = match stack.caller(1) {
-                Some(place) if place.line > 0 => {
-                    let place = stack.module_caller(1).unwrap_or(place);
-                    format!("{}:{}: {text}", place.file, place.line)
-                }
-                _ => text,
-            };
-            stack.push_bytes(text.as_bytes());
-        }
-        Raise::Value => {}
-    }
-    machine.vm.limit(limit);
-    -1
 }
