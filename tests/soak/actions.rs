@@ -14,6 +14,7 @@ use super::{
     client::{Client, Line},
     view::{Kind, Place},
     wire::{Ended, request},
+    world::sign_in,
 };
 
 type Done = Result<(), Ended>;
@@ -42,6 +43,9 @@ const ACTIONS: &[(Action, u32)] = &[
     (Action::PartyData, 6),
     (Action::Rpc, 5),
     (Action::Rest, 5),
+    (Action::Burst, 6),
+    (Action::Kill, 1),
+    (Action::LogOut, 1),
     (Action::Disconnect, 3),
     (Action::Nap, 8),
     (Action::Drown, 2),
@@ -71,6 +75,9 @@ enum Action {
     PartyData,
     Rpc,
     Rest,
+    Burst,
+    Kill,
+    LogOut,
     Disconnect,
     Nap,
     Drown,
@@ -198,12 +205,15 @@ impl Client {
                 Ok(())
             }
             Action::Rest => self.rest(line).await,
+            Action::Burst => self.burst(line).await,
+            Action::Kill => self.kill(line).await,
+            Action::LogOut if self.solo => self.log_out(line).await,
             Action::Nap if self.slow => {
                 line.nap(self.rng.random_range(500..3500)).await;
                 Ok(())
             }
             Action::Drown if self.slow => line.drown().await,
-            Action::Nap | Action::Drown | Action::Disconnect => Ok(()),
+            Action::LogOut | Action::Nap | Action::Drown | Action::Disconnect => Ok(()),
         }
     }
 
@@ -218,7 +228,9 @@ impl Client {
 impl Client {
     async fn room(&mut self, line: &mut Line) -> Done {
         let rooms = (self.world.plan.sockets / 12).max(2);
-        let room = format!("room-{}", self.rng.random_range(0..rooms));
+        // The first ones are crowded.
+        let chosen = self.rng.random_range(0.0..1.0_f64).powi(2) * rooms as f64;
+        let room = format!("room-{}", chosen as usize);
         self.enter(line, room, 1, "room").await
     }
 
@@ -478,6 +490,10 @@ impl Client {
         }
         let Some(party_id) = self.world.any(Kind::Party, &mut self.rng) else { return Ok(()) };
         let join = Message::PartyJoin(PartyJoin { party_id: party_id.clone() });
+        let place = Place::new(Kind::Party, &party_id);
+        if !line.view.places.contains_key(&place) {
+            line.view.enters_parties.insert(place);
+        }
         match line.call(join).await? {
             Ok(_) => self.world.count("join a party"),
             Err(error) if NO_PARTY.iter().any(|refusal| error.message.ends_with(refusal)) => {
@@ -604,5 +620,82 @@ impl Client {
         }
         self.world.count("a request over HTTP");
         ok
+    }
+}
+
+/// What others do not expect.
+impl Client {
+    /// Enters and leaves the same place again and again, without waiting for answers.
+    async fn burst(&mut self, line: &mut Line) -> Done {
+        let place = match self.rng.random_range(0..4) {
+            0 => self.world.any(Kind::Match, &mut self.rng).map(|id| Place::new(Kind::Match, &id)),
+            1 => self.world.any(Kind::Party, &mut self.rng).map(|id| Place::new(Kind::Party, &id)),
+            2 => Some(Place::new(Kind::Channel, "2...room-0")),
+            _ => pick(&line.view.places.keys().cloned().collect::<Vec<_>>(), &mut self.rng),
+        };
+        let Some(place) = place else { return Ok(()) };
+        let room = place.id.strip_prefix("2...").map(str::to_owned);
+        if line.view.is_uncertain(&place) || (place.kind == Kind::Channel && room.is_none()) {
+            return Ok(());
+        }
+        let target = room.unwrap_or_default();
+        let enter = match place.kind {
+            Kind::Channel => {
+                Message::ChannelJoin(ChannelJoin { target, r#type: 1, ..ChannelJoin::default() })
+            }
+            Kind::Match => Message::MatchJoin(MatchJoin {
+                id: Some(match_join::Id::MatchId(place.id.clone())),
+                metadata: [("password".to_owned(), "sesame".to_owned())].into(),
+            }),
+            Kind::Party => Message::PartyJoin(PartyJoin { party_id: place.id.clone() }),
+        };
+        let mut enters = !line.view.places.contains_key(&place);
+        line.view.enters = Some(false);
+        let mut sent = Vec::new();
+        for _ in 0..self.rng.random_range(2..=6) {
+            let message = if enters { enter.clone() } else { place.leaving() };
+            sent.push((enters, line.mark_and_send(message).await?));
+            enters = !enters;
+        }
+        for (enters, cid) in sent {
+            let answer = line.answer(&cid).await?;
+            self.world.count(if enters { "enter in a burst" } else { "leave in a burst" });
+            let refusals = [NO_MATCH, NO_PARTY].concat();
+            let refused = |sentence: &str| refusals.iter().any(|it| sentence.ends_with(it));
+            match answer {
+                Ok(_) if enters && place.kind == Kind::Party => {
+                    line.view.enters_parties.insert(place.clone());
+                }
+                Ok(_) if enters => {}
+                Ok(_) => line.view.left(&place),
+                Err(error) if enters && refused(&error.message) => {}
+                Err(error) => line.finding(&format!("{place} in a burst: {error:?}"), &place.id),
+            }
+        }
+        line.view.enters = None;
+        Ok(())
+    }
+
+    /// Has the server end the session of somebody who is in the same place.
+    async fn kill(&mut self, line: &mut Line) -> Done {
+        let places = line.view.places.values();
+        let others = places.flat_map(|stay| stay.members.keys());
+        let others = others.filter(|session| **session != line.view.session);
+        let Some(other) = others.choose(&mut self.rng).cloned() else { return Ok(()) };
+        self.world.doom(&other);
+        line.rpc("kill", &other).await?;
+        Ok(())
+    }
+
+    /// Logs out, which ends the socket.
+    async fn log_out(&mut self, line: &mut Line) -> Done {
+        self.world.doom(&line.view.session);
+        let tokens = json!({ "token": self.user.token, "refresh_token": "" });
+        self.call_rest("POST", "/v2/session/logout", Some(tokens), line).await;
+        self.user = sign_in(self.world.plan.port, &self.user.name).await;
+        self.signed_in = tokio::time::Instant::now();
+        loop {
+            line.next().await?;
+        }
     }
 }

@@ -138,6 +138,7 @@ impl<'a> Truth<'a> {
             }
         }
         self.leaders(&mut wrong);
+        self.meetings(&mut wrong);
         // The other side of a difference, for its history.
         for difference in &mut wrong {
             let others = self.present.iter().filter(|present| {
@@ -148,6 +149,33 @@ impl<'a> Truth<'a> {
             difference.histories.extend(others.into_iter().take(2));
         }
         wrong
+    }
+
+    /// Whoever the matchmaker brought together was told of it, and of the same.
+    fn meetings(&self, wrong: &mut Vec<Difference>) {
+        let mut meetings: BTreeMap<&String, &BTreeSet<String>> = BTreeMap::new();
+        for Present { client, view, history } in &self.present {
+            for (token, sessions) in &view.met {
+                let first = meetings.entry(token).or_insert(sessions);
+                if *first != sessions {
+                    let what =
+                        format!("client {client} was matched with {sessions:?}, not {first:?}");
+                    let mut difference = Difference::new(what, token);
+                    difference.histories.push(Arc::clone(history));
+                    wrong.push(difference);
+                }
+            }
+        }
+        for (token, sessions) in meetings {
+            for Present { client, view, history } in &self.present {
+                if sessions.contains(&view.session) && !view.met.contains_key(token) {
+                    let what = format!("client {client} was not told that it was matched: {token}");
+                    let mut difference = Difference::new(what, token);
+                    difference.histories.push(Arc::clone(history));
+                    wrong.push(difference);
+                }
+            }
+        }
     }
 
     /// All members of a party have the same leader.

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use guildhall_proto::{
     api::Rpc,
     realtime::{
-        ChannelLeave, ChannelMessageSend, Envelope, Error as WireError, MatchDataSend, MatchLeave,
-        PartyDataSend, PartyLeave, Ping, envelope::Message,
+        ChannelMessageSend, Envelope, Error as WireError, MatchDataSend, PartyDataSend, Ping,
+        envelope::Message,
     },
 };
 use parking_lot::Mutex;
@@ -27,6 +27,8 @@ use super::{
 const TOKEN_LIFE: Duration = Duration::from_secs(240);
 /// Why the server closes the socket of a client that does not read.
 const QUEUE_FULL: &str = "session outgoing queue full";
+/// Why the server closes a socket that it was asked to close.
+pub const DISCONNECTED: &str = "server-side session disconnect";
 /// Marks that a client sends to each place.
 pub const MARKS: u32 = 2;
 
@@ -36,7 +38,7 @@ pub struct Client {
     pub world: Arc<World>,
     pub rng: StdRng,
     pub user: User,
-    signed_in: Instant,
+    pub signed_in: Instant,
     /// Whether no other client is of the same user.
     pub solo: bool,
     /// Whether it reads nothing for seconds at times.
@@ -137,12 +139,23 @@ impl Line {
 
     /// Sends a message and takes in all that comes up to its answer.
     pub async fn call(&mut self, message: Message) -> Answered {
+        let cid = self.mark_and_send(message).await?;
+        self.answer(&cid).await
+    }
+
+    /// Sends a message with a mark of its own.
+    pub async fn mark_and_send(&mut self, message: Message) -> Result<String, Ended> {
         self.sent += 1;
         let cid = self.sent.to_string();
         let envelope = Envelope { cid: cid.clone(), message: Some(message) };
         self.add(Entry::Sent(envelope.clone()));
-        let began = Instant::now();
         self.wire.send(&envelope).await?;
+        Ok(cid)
+    }
+
+    /// Takes in all that comes up to an answer.
+    pub async fn answer(&mut self, cid: &str) -> Answered {
+        let began = Instant::now();
         loop {
             let Ok(next) = timeout(PATIENCE, self.next()).await else {
                 self.finding(&format!("no answer to message {cid}"), "");
@@ -189,13 +202,7 @@ impl Line {
 
     /// Leaves a place; whatever it was, it is answered.
     pub async fn leave(&mut self, place: &Place) -> Result<(), Ended> {
-        let id = place.id.clone();
-        let message = match place.kind {
-            Kind::Channel => Message::ChannelLeave(ChannelLeave { channel_id: id }),
-            Kind::Match => Message::MatchLeave(MatchLeave { match_id: id }),
-            Kind::Party => Message::PartyLeave(PartyLeave { party_id: id }),
-        };
-        self.ask(&format!("leave {:?}", place.kind), message, &[]).await?;
+        self.ask(&format!("leave {:?}", place.kind), place.leaving(), &[]).await?;
         self.view.left(place);
         Ok(())
     }
@@ -330,13 +337,15 @@ impl Client {
             if let Err(ended) = done {
                 self.gone(&ended);
             }
-            if phase != Phase::Play {
-                let line = self.line.as_ref();
-                let view = line.map(|line| line.view.clone());
-                let history = line.map(|line| Arc::clone(&line.history));
-                // Nobody listens any more where the test has failed.
-                let _ = self.tell.send(Told { client: self.index, request: phase, view, history });
+            if phase == Phase::Play {
+                // Once more, where it was the connection that ended.
+                continue;
             }
+            let line = self.line.as_ref();
+            let view = line.map(|line| line.view.clone());
+            let history = line.map(|line| Arc::clone(&line.history));
+            // Nobody listens any more where the test has failed.
+            let _ = self.tell.send(Told { client: self.index, request: phase, view, history });
             while !self.phases.has_changed().unwrap_or(true) {
                 if let Err(ended) = self.idle(None).await {
                     self.gone(&ended);
@@ -436,6 +445,10 @@ impl Client {
     /// The connection ended though this client did not end it.
     fn gone(&mut self, ended: &Ended) {
         let Some(line) = self.line.take() else { return };
+        if ended.reason == DISCONNECTED && self.world.is_doomed(&line.view.session) {
+            self.world.count("~disconnected by the server, as asked");
+            return;
+        }
         if !line.may_be_full {
             line.finding(&format!("the connection ended: {ended:?}"), "");
             return;

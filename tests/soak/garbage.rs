@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    client::DISCONNECTED,
     wire::{Ended, Format, PATIENCE, Wire, connect, frame, handshake, opcode},
     world::{Phase, Told, User, World, sign_in},
 };
@@ -18,6 +19,9 @@ use super::{
 const MALFORMED: &str = "received malformed payload";
 const UNEXPECTED: &str = "received unexpected WebSocket message type";
 const PROCESSING: &str = "error processing message";
+
+/// Longer than the server waits for a pong.
+const SILENCE: Duration = Duration::from_secs(14);
 
 /// A client that sends garbage over one connection after another.
 pub struct Vandal {
@@ -69,7 +73,10 @@ impl Vandal {
                 0..5 => self.break_handshake(kind).await,
                 _ => self.break_socket(kind - 5).await,
             };
-            if let Err(wrong) = done {
+            // Another client may have had the server end the session meanwhile.
+            if let Err(wrong) = done
+                && !wrong.contains(DISCONNECTED)
+            {
                 let index = self.index;
                 self.world.finding(format!("garbage {kind} of client {index}: {wrong}"));
             }
@@ -201,6 +208,14 @@ impl Vandal {
                 half.truncate(self.rng.random_range(1..half.len()));
                 // It may be over before.
                 let _ = wire.send_raw(&half).await;
+                if self.rng.random_bool(0.2) && self.world.plan.round > Duration::from_secs(20) {
+                    // The reader answers pings, but nobody can read what is behind half a frame.
+                    sleep(SILENCE).await;
+                    self.world.count("~half a frame, then silence");
+                    let ended = wire.ended().await;
+                    let is_wanted = matches!(ended.code, 1000 | 1006);
+                    return if is_wanted { Ok(()) } else { Err(format!("{ended:?}")) };
+                }
                 sleep(Duration::from_millis(self.rng.random_range(0..2000))).await;
                 wire.drop_rudely(self.rng.random_bool(0.5));
                 return Ok(());

@@ -90,7 +90,9 @@ fn clients_at_random_leave_nothing_behind() {
         .module("index.js", include_str!("index.js"))
         .flag("--matchmaker.interval_sec=1")
         .flag("--match.max_empty_sec=3")
-        .flag("--party.idle_check_interval_ms=1000");
+        .flag("--party.idle_check_interval_ms=1000")
+        .flag("--socket.ping_period_ms=4000")
+        .flag("--socket.pong_wait_ms=12000");
     let sample = native_sample();
     let has_native = sample.is_some();
     match sample {
@@ -99,12 +101,13 @@ fn clients_at_random_leave_nothing_behind() {
     }
     let server = setup.start();
     let (port, metrics_port) = (server.port, server.metrics_port);
-    let plan = Plan { seed, sockets, pause_ms, port, metrics_port, has_native };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let rounds = (secs / 60).clamp(2, 10);
+    let round = Duration::from_millis(secs * 1000 / rounds);
+    let plan = Plan { seed, sockets, pause_ms, port, metrics_port, has_native, round };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let soak = Soak::begin(&runtime, &server, plan);
     let world = Arc::clone(&soak.world);
-    runtime.block_on(soak.run(rounds, Duration::from_millis(secs * 1000 / rounds)));
+    runtime.block_on(soak.run(rounds));
     let log = server.log();
     let bad = log.lines().filter(|line| {
         line.contains("panic") || line.contains("\"level\":\"error\"") || !line.starts_with('{')
@@ -164,13 +167,13 @@ impl<'a> Soak<'a> {
     }
 
     /// Lets them play for so many rounds; after each, all is looked at.
-    async fn run(mut self, rounds: u64, length: Duration) {
+    async fn run(mut self, rounds: u64) {
         self.collect(Phase::Leave(0)).await;
         self.say(&format!("signed in, {} MB", self.server.resident_mb()));
         let mut first = None;
         for round in 1..=rounds {
             self.phases.send_replace(Phase::Play);
-            sleep(length).await;
+            sleep(self.world.plan.round).await;
             self.look(round).await;
             self.deliver(round).await;
             self.ask(Phase::Leave).await;

@@ -13,6 +13,10 @@ nk.register_rpc(function()
   return string.rep("z", 100000)
 end, "flood")
 
+nk.register_rpc(function(_, session_id)
+  nk.session_disconnect(session_id)
+end, "kill")
+
 nk.register_rpc(function(_, handler)
   return nk.match_create(handler, {room = "soak"})
 end, "make")

@@ -6,7 +6,8 @@ use std::{
 };
 
 use guildhall_proto::realtime::{
-    Envelope, MatchData, MatchmakerMatched, UserPresence, envelope::Message, matchmaker_matched::Id,
+    ChannelLeave, Envelope, MatchData, MatchLeave, MatchmakerMatched, PartyLeave, UserPresence,
+    envelope::Message, matchmaker_matched::Id,
 };
 use serde_json::Value;
 
@@ -32,6 +33,16 @@ pub struct Place {
 impl Place {
     pub fn new(kind: Kind, id: &str) -> Self {
         Self { kind, id: id.to_owned() }
+    }
+
+    /// What leaves it.
+    pub fn leaving(&self) -> Message {
+        let id = self.id.clone();
+        match self.kind {
+            Kind::Channel => Message::ChannelLeave(ChannelLeave { channel_id: id }),
+            Kind::Match => Message::MatchLeave(MatchLeave { match_id: id }),
+            Kind::Party => Message::PartyLeave(PartyLeave { party_id: id }),
+        }
     }
 
     /// The stream that it is, as modules name it: mode, subject, subcontext and label.
@@ -106,8 +117,12 @@ pub struct View {
     /// Set while a channel or a match is being entered, hidden or not: events may come before the
     /// answer.
     pub enters: Option<bool>,
-    /// How many did.
+    /// Parties that it asked to be let into and was not yet shown, of which events may come as well.
+    pub enters_parties: BTreeSet<Place>,
+    /// How many such events came.
     pub hasty: u64,
+    /// Where it was to meet others, by the matchmaker: the token, and the sessions.
+    pub met: BTreeMap<String, BTreeSet<String>>,
     /// Whom the session asked to follow, until the answer.
     pub asked: BTreeSet<String>,
     /// Users that a follow or unfollow is on its way for.
@@ -129,6 +144,7 @@ impl View {
     pub fn left(&mut self, place: &Place) {
         self.places.remove(place);
         self.uncertain.remove(place);
+        self.enters_parties.remove(place);
     }
 
     /// Forgets a place that the session is about to be out of, or is already: events may still come.
@@ -149,6 +165,7 @@ impl View {
 
     fn enter(&mut self, place: Place, presences: &[UserPresence]) -> &mut Stay {
         self.uncertain.remove(&place);
+        self.enters_parties.remove(&place);
         let stay = self.places.entry(place).or_default();
         stay.members = presences.iter().map(named).collect();
         stay
@@ -157,7 +174,7 @@ impl View {
     /// The stay at a place of which an event came.
     fn stay(&mut self, place: &Place, what: &str) -> Option<&mut Stay> {
         if !self.places.contains_key(place) && !self.uncertain.contains(place) {
-            if place.kind != Kind::Party && self.enters.is_some() {
+            if self.enters.is_some() || self.enters_parties.contains(place) {
                 self.hasty += 1;
             } else {
                 self.complaints.push(format!("{what} of {place}, where it is not"));
@@ -294,8 +311,13 @@ impl View {
         if !self.tickets.remove(&matched.ticket) {
             self.early.insert(matched.ticket.clone());
         }
-        if !matches!(&matched.id, Some(Id::Token(_))) {
-            self.complaints.push(format!("matched without a token: {matched:?}"));
+        match &matched.id {
+            Some(Id::Token(token)) => {
+                let sessions = users.iter().filter_map(|user| user.presence.as_ref());
+                let sessions = sessions.map(|presence| presence.session_id.clone()).collect();
+                self.met.insert(token.clone(), sessions);
+            }
+            _ => self.complaints.push(format!("matched without a token: {matched:?}")),
         }
         self.matched.push(matched.clone());
     }

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -66,6 +67,8 @@ pub struct Plan {
     pub port: u16,
     pub metrics_port: u16,
     pub has_native: bool,
+    /// How long they play at a time.
+    pub round: Duration,
 }
 
 /// What the clients share.
@@ -76,6 +79,8 @@ pub struct World {
     /// Matches and parties that somebody made; they may have ended.
     known: Mutex<BTreeMap<Kind, Vec<String>>>,
     natives: Mutex<BTreeSet<String>>,
+    /// Sessions that the server was asked to end.
+    doomed: Mutex<BTreeSet<String>>,
     found: AtomicU64,
     /// Things done, by what they are and how they ended.
     pub done: Mutex<BTreeMap<String, u64>>,
@@ -107,6 +112,7 @@ impl World {
             groups,
             known: Mutex::default(),
             natives: Mutex::default(),
+            doomed: Mutex::default(),
             found: AtomicU64::new(0),
             done: Mutex::default(),
         }
@@ -153,6 +159,15 @@ impl World {
         self.natives.lock().contains(id)
     }
 
+    /// Notes that the server is about to be asked to end a session.
+    pub fn doom(&self, session: &str) {
+        self.doomed.lock().insert(session.to_owned());
+    }
+
+    pub fn is_doomed(&self, session: &str) -> bool {
+        self.doomed.lock().contains(session)
+    }
+
     /// A user of the soak.
     pub fn anybody(&self, rng: &mut StdRng) -> &User {
         &self.users[rng.random_range(0..self.users.len())]
@@ -197,7 +212,7 @@ fn user_of(token: &str) -> String {
 /// The last things that a client did and heard.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    entries: std::collections::VecDeque<(std::time::Duration, Entry)>,
+    entries: std::collections::VecDeque<(Duration, Entry)>,
 }
 
 /// Something that a client did or heard.
@@ -211,7 +226,7 @@ pub enum Entry {
 impl History {
     const LENGTH: usize = 300;
 
-    pub fn add(&mut self, at: std::time::Duration, entry: Entry) {
+    pub fn add(&mut self, at: Duration, entry: Entry) {
         if self.entries.len() == Self::LENGTH {
             self.entries.pop_front();
         }
