@@ -284,3 +284,6 @@ impl Cx {
         self.tracker.untrack_stream(channel.stream());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 //! events of a stream are told in the order in which it changed.
 //!
 //! Locks are taken in this order: `telling`, a party's, a session's `present`, a shard of streams, of
-//! followers or of sessions (never two of these at once), the changes; a session's outgoing queue may
-//! be locked within any.
+//! followers or of sessions (never two of these at once), the changes, a stream's `sending`; a session's
+//! outgoing queue may be locked within any.
 
 use std::{
     collections::VecDeque,
@@ -68,8 +68,14 @@ impl Presence {
     }
 }
 
-/// Who is present on one stream, by session and user.
-type Members = IndexMap<(Uuid, Uuid), Presence>;
+/// Who is present on one stream.
+#[derive(Debug, Default)]
+struct Members {
+    /// By session and user.
+    present: IndexMap<(Uuid, Uuid), Presence>,
+    /// Held by who sends to them, so that all get what several send in one order.
+    sending: Mutex<()>,
+}
 
 /// What became of a wish to be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,13 +185,13 @@ impl Tracker {
         }
         let mut members = self.streams.entry(stream.clone()).or_default();
         let key = (session.id, user_id);
-        if members.contains_key(&key) {
+        if members.present.contains_key(&key) {
             return Tracked::Before;
         }
         let reason = PresenceReason::Join;
         let presence = Presence { session: Arc::clone(session), user_id, meta, reason };
         let joins = if presence.meta.hidden { vec![] } else { vec![presence.clone()] };
-        members.insert(key, presence);
+        members.present.insert(key, presence);
         self.count.fetch_add(1, Ordering::Relaxed);
         present.streams.insert((stream.clone(), user_id));
         self.queue(stream, joins, vec![], PresenceReason::Join);
@@ -209,7 +215,7 @@ impl Tracker {
         let presence = Presence { session: Arc::clone(session), user_id, meta, reason };
         let shown = |presence: &Presence| !presence.meta.hidden;
         let joins = Some(presence.clone()).filter(shown).into_iter().collect();
-        let before = members.insert((session.id, user_id), presence);
+        let before = members.present.insert((session.id, user_id), presence);
         if before.is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
             present.streams.insert((stream.clone(), user_id));
@@ -255,14 +261,18 @@ impl Tracker {
             Entry::Vacant(_) => return Vec::new(),
             Entry::Occupied(members) => {
                 self.changes.close(stream);
-                members.remove()
+                members.remove().present
             }
         };
         self.count.fetch_sub(members.len(), Ordering::Relaxed);
         for ((id, user_id), presence) in &members {
             let mut present = presence.session.present.lock();
             // It may have come back meanwhile.
-            if !self.streams.get(stream).is_some_and(|now| now.contains_key(&(*id, *user_id))) {
+            if !self
+                .streams
+                .get(stream)
+                .is_some_and(|now| now.present.contains_key(&(*id, *user_id)))
+            {
                 present.streams.remove(&(stream.clone(), *user_id));
             }
         }
@@ -312,12 +322,12 @@ impl Tracker {
         reason: PresenceReason,
     ) -> Option<Presence> {
         let Entry::Occupied(mut members) = self.streams.entry(stream.clone()) else { return None };
-        let presence = members.get_mut().swap_remove(&(session.id, user_id))?;
+        let presence = members.get_mut().present.swap_remove(&(session.id, user_id))?;
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !presence.meta.hidden {
             self.queue(stream, vec![], vec![presence.clone()], reason);
         }
-        if members.get().is_empty() {
+        if members.get().present.is_empty() {
             members.remove();
         }
         Some(presence)
@@ -345,7 +355,7 @@ impl Tracker {
 
     /// How many are present on a stream, the hidden ones too.
     pub fn count_on(&self, stream: &Stream) -> usize {
-        self.streams.get(stream).map_or(0, |members| members.len())
+        self.streams.get(stream).map_or(0, |members| members.present.len())
     }
 
     /// Whether anybody is present on a stream, hidden or not.
@@ -356,7 +366,8 @@ impl Tracker {
     /// Whether a user has a status that others may see, and so is online.
     pub fn is_online(&self, user_id: Uuid) -> bool {
         let members = self.streams.get(&Stream::of(mode::STATUS, user_id));
-        members.is_some_and(|members| members.values().any(|presence| !presence.meta.hidden))
+        members
+            .is_some_and(|members| members.present.values().any(|presence| !presence.meta.hidden))
     }
 
     /// What the presence of a session on a stream as `user_id` has.
@@ -366,7 +377,7 @@ impl Tracker {
 
     /// The presence of a session on a stream as `user_id`.
     pub fn presence(&self, session_id: Uuid, stream: &Stream, user_id: Uuid) -> Option<Presence> {
-        self.streams.get(stream)?.get(&(session_id, user_id)).cloned()
+        self.streams.get(stream)?.present.get(&(session_id, user_id)).cloned()
     }
 
     /// Who is present on a stream: the hidden ones, the others, or both; mostly in the order in which
@@ -374,7 +385,7 @@ impl Tracker {
     pub fn list(&self, stream: &Stream, hidden: bool, shown: bool) -> Vec<Presence> {
         self.streams.get(stream).map_or_else(Vec::new, |members| {
             let wanted = |p: &&Presence| if p.meta.hidden { hidden } else { shown };
-            members.values().filter(wanted).cloned().collect()
+            members.present.values().filter(wanted).cloned().collect()
         })
     }
 
@@ -386,7 +397,7 @@ impl Tracker {
         look: impl FnOnce(&mut dyn Iterator<Item = &Presence>) -> T,
     ) -> T {
         match self.streams.get(stream) {
-            Some(members) => look(&mut members.values()),
+            Some(members) => look(&mut members.present.values()),
             None => look(&mut std::iter::empty()),
         }
     }
@@ -394,10 +405,11 @@ impl Tracker {
     /// The streams of one of these modes, with how many are present on each.
     pub fn count_by_mode(&self, modes: &[u8]) -> Vec<(Stream, usize)> {
         let rows = self.streams.iter().filter(|row| modes.contains(&row.key().mode));
-        rows.map(|row| (row.key().clone(), row.value().len())).collect()
+        rows.map(|row| (row.key().clone(), row.value().present.len())).collect()
     }
 
-    /// Queues an envelope for every session on a stream; how many there are.
+    /// Queues an envelope for every session on a stream; how many there are. What several send at once
+    /// comes to all in the same order.
     pub fn send(&self, stream: &Stream, envelope: &Envelope) -> usize {
         self.send_if(stream, envelope, |_| true)
     }
@@ -412,8 +424,9 @@ impl Tracker {
     ) -> usize {
         let encoded = Encoded::new(envelope);
         self.streams.get(stream).map_or(0, |members| {
+            let _sending = members.sending.lock();
             let mut sent = 0;
-            for presence in members.values().filter(|presence| wanted(presence)) {
+            for presence in members.present.values().filter(|presence| wanted(presence)) {
                 presence.session.send_encoded(&encoded);
                 sent += 1;
             }

@@ -257,8 +257,8 @@ fn check_tables(bench: &Bench, sessions: &[&Arc<Session>]) {
         .iter()
         .flat_map(|row| {
             let stream = row.key().clone();
-            assert!(!row.value().is_empty(), "an empty stream is kept");
-            let keys = row.value().keys().copied().collect::<Vec<_>>();
+            assert!(!row.value().present.is_empty(), "an empty stream is kept");
+            let keys = row.value().present.keys().copied().collect::<Vec<_>>();
             keys.into_iter().map(move |(session, user)| (session, stream.clone(), user))
         })
         .collect();
