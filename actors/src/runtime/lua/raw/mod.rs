@@ -12,6 +12,7 @@ mod alarm;
 mod compiler;
 mod entry;
 mod memory;
+mod slabs;
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
@@ -107,7 +108,7 @@ pub(super) struct Vm {
 impl Vm {
     /// A state with LuaJIT's harmless libraries and a memory limit (0 for none).
     pub(super) fn new(limit_bytes: usize) -> Option<Self> {
-        let memory = Box::<Memory>::default();
+        let memory = Box::new(Memory::new());
         // SAFETY: the allocator is as LuaJIT wants it, and the memory's record outlives the state,
         // since it is dropped after it has been closed.
         let state = unsafe { ffi::lua_newstate(memory::allocate, memory.pointer()) };

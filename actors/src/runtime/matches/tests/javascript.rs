@@ -121,7 +121,7 @@ fn javascript_matches_wait_pause_and_end_alone() {
                 if (what === 'caught') while (true) { try { while (true) {} } catch (e) {} }
                 if (what === 'pattern') /(a+)+$/.test('a'.repeat(64) + 'b');
                 if (what === 'deep') { const f = () => f() + 1; try { f(); } catch (e) { d.broadcastMessage(1, String(e)); } }
-                if (what === 'memory') { const l = []; while (true) l.push('x'.repeat(100000) + l.length); }
+                if (what === 'memory') { const l = []; while (true) l.push(new Uint8Array(1e6)); }
                 if (what === 'throw') throw new Error('thrown');
                 if (what.startsWith('http')) d.broadcastMessage(1, 'code ' + nk.httpRequest(what, 'get').code);
             }
