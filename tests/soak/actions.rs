@@ -14,10 +14,9 @@ use super::{
     client::{Client, Line},
     view::{Kind, Place},
     wire::{Ended, request},
-    world::sign_in,
 };
 
-type Done = Result<(), Ended>;
+pub type Done = Result<(), Ended>;
 
 /// What a client can do, and how often it does so beside the others.
 const ACTIONS: &[(Action, u32)] = &[
@@ -44,6 +43,8 @@ const ACTIONS: &[(Action, u32)] = &[
     (Action::Rpc, 5),
     (Action::Rest, 5),
     (Action::Burst, 6),
+    (Action::Flicker, 2),
+    (Action::EnterAndLeaveGroup, 2),
     (Action::Kill, 1),
     (Action::LogOut, 1),
     (Action::Disconnect, 3),
@@ -76,6 +77,8 @@ enum Action {
     Rpc,
     Rest,
     Burst,
+    Flicker,
+    EnterAndLeaveGroup,
     Kill,
     LogOut,
     Disconnect,
@@ -86,14 +89,14 @@ enum Action {
 /// At most so many places of a kind for each client.
 const PLACES: usize = 4;
 /// Why a join of a match may be refused: it ends meanwhile.
-const NO_MATCH: &[&str] = &[
+pub const NO_MATCH: &[&str] = &[
     "Match not found",
     "Match join rejected",
     "Match is not currently accepting join requests",
     "it ends",
 ];
 /// Why anything with a party may be refused: somebody else has done something to it.
-const NO_PARTY: &[&str] = &[
+pub const NO_PARTY: &[&str] = &[
     "party not found",
     "party closed",
     "party full",
@@ -106,7 +109,7 @@ const NO_PARTY: &[&str] = &[
     "matchmaker ticket not found",
 ];
 
-fn pick<T: Clone>(items: &[T], rng: &mut StdRng) -> Option<T> {
+pub fn pick<T: Clone>(items: &[T], rng: &mut StdRng) -> Option<T> {
     items.iter().choose(rng).cloned()
 }
 
@@ -206,6 +209,8 @@ impl Client {
             }
             Action::Rest => self.rest(line).await,
             Action::Burst => self.burst(line).await,
+            Action::Flicker => self.flicker(line).await,
+            Action::EnterAndLeaveGroup if self.solo => self.enter_and_leave_group(line).await,
             Action::Kill => self.kill(line).await,
             Action::LogOut if self.solo => self.log_out(line).await,
             Action::Nap if self.slow => {
@@ -213,7 +218,12 @@ impl Client {
                 Ok(())
             }
             Action::Drown if self.slow => line.drown().await,
-            Action::LogOut | Action::Nap | Action::Drown | Action::Disconnect => Ok(()),
+            // Not for this client, or done already.
+            Action::LogOut
+            | Action::EnterAndLeaveGroup
+            | Action::Nap
+            | Action::Drown
+            | Action::Disconnect => Ok(()),
         }
     }
 
@@ -253,14 +263,22 @@ impl Client {
 
     async fn group(&mut self, line: &mut Line) -> Done {
         let Some(group) = pick(&self.world.groups, &mut self.rng) else { return Ok(()) };
-        if !self.groups.contains(&group) {
-            let path = format!("/v2/group/{group}/join");
-            if !self.call_rest("POST", &path, None, line).await {
-                return Ok(());
-            }
-            self.groups.push(group.clone());
+        if !self.join_group(line, &group).await {
+            return Ok(());
         }
         self.enter(line, group, 3, "group").await
+    }
+
+    /// Becomes a member of a group.
+    pub async fn join_group(&mut self, line: &Line, group: &str) -> bool {
+        if self.groups.iter().any(|own| own == group) {
+            return true;
+        }
+        let joined = self.call_rest("POST", &format!("/v2/group/{group}/join"), None, line).await;
+        if joined {
+            self.groups.push(group.to_owned());
+        }
+        joined
     }
 
     /// Leaves a group, and with it its channel: of which the one who leaves is not told.
@@ -605,7 +623,7 @@ impl Client {
         Ok(())
     }
 
-    async fn call_rest(
+    pub async fn call_rest(
         &self,
         verb: &str,
         path: &str,
@@ -620,82 +638,5 @@ impl Client {
         }
         self.world.count("a request over HTTP");
         ok
-    }
-}
-
-/// What others do not expect.
-impl Client {
-    /// Enters and leaves the same place again and again, without waiting for answers.
-    async fn burst(&mut self, line: &mut Line) -> Done {
-        let place = match self.rng.random_range(0..4) {
-            0 => self.world.any(Kind::Match, &mut self.rng).map(|id| Place::new(Kind::Match, &id)),
-            1 => self.world.any(Kind::Party, &mut self.rng).map(|id| Place::new(Kind::Party, &id)),
-            2 => Some(Place::new(Kind::Channel, "2...room-0")),
-            _ => pick(&line.view.places.keys().cloned().collect::<Vec<_>>(), &mut self.rng),
-        };
-        let Some(place) = place else { return Ok(()) };
-        let room = place.id.strip_prefix("2...").map(str::to_owned);
-        if line.view.is_uncertain(&place) || (place.kind == Kind::Channel && room.is_none()) {
-            return Ok(());
-        }
-        let target = room.unwrap_or_default();
-        let enter = match place.kind {
-            Kind::Channel => {
-                Message::ChannelJoin(ChannelJoin { target, r#type: 1, ..ChannelJoin::default() })
-            }
-            Kind::Match => Message::MatchJoin(MatchJoin {
-                id: Some(match_join::Id::MatchId(place.id.clone())),
-                metadata: [("password".to_owned(), "sesame".to_owned())].into(),
-            }),
-            Kind::Party => Message::PartyJoin(PartyJoin { party_id: place.id.clone() }),
-        };
-        let mut enters = !line.view.places.contains_key(&place);
-        line.view.enters = Some(false);
-        let mut sent = Vec::new();
-        for _ in 0..self.rng.random_range(2..=6) {
-            let message = if enters { enter.clone() } else { place.leaving() };
-            sent.push((enters, line.mark_and_send(message).await?));
-            enters = !enters;
-        }
-        for (enters, cid) in sent {
-            let answer = line.answer(&cid).await?;
-            self.world.count(if enters { "enter in a burst" } else { "leave in a burst" });
-            let refusals = [NO_MATCH, NO_PARTY].concat();
-            let refused = |sentence: &str| refusals.iter().any(|it| sentence.ends_with(it));
-            match answer {
-                Ok(_) if enters && place.kind == Kind::Party => {
-                    line.view.enters_parties.insert(place.clone());
-                }
-                Ok(_) if enters => {}
-                Ok(_) => line.view.left(&place),
-                Err(error) if enters && refused(&error.message) => {}
-                Err(error) => line.finding(&format!("{place} in a burst: {error:?}"), &place.id),
-            }
-        }
-        line.view.enters = None;
-        Ok(())
-    }
-
-    /// Has the server end the session of somebody who is in the same place.
-    async fn kill(&mut self, line: &mut Line) -> Done {
-        let places = line.view.places.values();
-        let others = places.flat_map(|stay| stay.members.keys());
-        let others = others.filter(|session| **session != line.view.session);
-        let Some(other) = others.choose(&mut self.rng).cloned() else { return Ok(()) };
-        self.world.doom(&other);
-        line.rpc("kill", &other).await?;
-        Ok(())
-    }
-
-    /// Logs out, which ends the socket.
-    async fn log_out(&mut self, line: &mut Line) -> Done {
-        self.world.doom(&line.view.session);
-        let tokens = json!({ "token": self.user.token, "refresh_token": "" });
-        self.call_rest("POST", "/v2/session/logout", Some(tokens), line).await;
-        self.user = sign_in(self.world.plan.port, &self.user.name).await;
-        self.signed_in = tokio::time::Instant::now();
-        loop {
-            line.next().await?;
-        }
     }
 }

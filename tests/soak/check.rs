@@ -6,6 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rand::{rngs::StdRng, seq::IteratorRandom as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +15,9 @@ use super::{
     wire::request,
     world::{History, Plan, Told},
 };
+
+/// How many histories are looked at in a round.
+const HISTORIES: usize = 60;
 
 /// Something does not agree.
 #[derive(Clone, Debug)]
@@ -342,6 +346,46 @@ impl<'a> Truth<'a> {
                 }
                 let (first, second) = (first.client, second.client);
                 let what = format!("clients {first} and {second} got other orders in {place}");
+                wrong.push(Difference::new(what, &place.id));
+            }
+        }
+        wrong
+    }
+}
+
+impl Truth<'_> {
+    /// Where a channel's history has not the marks of a round that were to be kept; of some channels.
+    pub async fn histories(&self, plan: Plan, round: u32, rng: &mut StdRng) -> Vec<Difference> {
+        let channels = self.places.iter().filter(|(place, _)| place.kind == Kind::Channel);
+        let channels = channels.choose_multiple(rng, HISTORIES);
+        let mut wrong = Vec::new();
+        for (place, here) in channels {
+            let mut wanted = Vec::new();
+            for Present { view, .. } in &self.present {
+                if view.places.get(place).is_some_and(|stay| stay.persistent) {
+                    let session = &view.session;
+                    wanted.extend((1..=MARKS).map(|at| format!("mark {round} {at} {session}")));
+                }
+            }
+            // Others may have spoken when the first marks were sent.
+            let count = here.len() * MARKS as usize + 100;
+            let asked = json!({ "channel": place.id, "count": count });
+            let kept = rpc(plan, "history", &asked).await;
+            let prefix = format!("mark {round} ");
+            let kept: Vec<String> = kept.as_str().map_or_else(
+                || vec![kept.to_string()],
+                |kept| {
+                    kept.lines().filter(|it| it.starts_with(&prefix)).map(str::to_owned).collect()
+                },
+            );
+            // By sender, in the order in which they are kept.
+            let by_sender = |mut marks: Vec<String>| {
+                marks.sort_by_key(|mark| mark.rsplit(' ').next().map(str::to_owned));
+                marks
+            };
+            let (kept, wanted) = (by_sender(kept), by_sender(wanted));
+            if kept != wanted {
+                let what = format!("the history of {place} has {kept:?}, not {wanted:?}");
                 wrong.push(Difference::new(what, &place.id));
             }
         }

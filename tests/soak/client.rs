@@ -127,6 +127,9 @@ impl Line {
         if std::mem::take(&mut self.view.hasty) > 0 {
             self.world.count("~an event came before the answer to its join");
         }
+        if std::mem::take(&mut self.view.late) > 0 {
+            self.world.count("~data of a handler came after the match was left");
+        }
         Ok(envelope)
     }
 
@@ -227,6 +230,8 @@ impl Line {
 
     /// Sends the marks of a round to all places.
     async fn mark(&mut self, round: u32) -> Result<(), Ended> {
+        // All has been quiet for longer than a tick.
+        self.view.left_lately.clear();
         let places: Vec<Place> = self.view.places.keys().cloned().collect();
         for place in places {
             for number in 1..=MARKS {

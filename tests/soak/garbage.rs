@@ -68,7 +68,7 @@ impl Vandal {
         // The token would not hold for all rounds.
         self.user = sign_in(self.world.plan.port, &self.user.name).await;
         while !self.phases.has_changed().unwrap_or(true) {
-            let kind = self.rng.random_range(0..24);
+            let kind = self.rng.random_range(0..25);
             let done = match kind {
                 0..5 => self.break_handshake(kind).await,
                 _ => self.break_socket(kind - 5).await,
@@ -222,6 +222,14 @@ impl Vandal {
             }
             16 => return self.in_pieces(wire).await,
             17 => return self.nonsense(wire).await,
+            18 => {
+                // The client speaks no more, but listens.
+                wire.say_no_more().await;
+                return match wire.ended().await.code {
+                    1006 => Ok(()),
+                    code => Err(format!("closed with {code} after the end of the client's side")),
+                };
+            }
             _ => {
                 // Garbage behind garbage, without looking at what comes.
                 let mut bytes = self.bytes(3000);

@@ -22,6 +22,7 @@ mod garbage;
 #[allow(dead_code, reason = "the other tests use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod surprises;
 mod view;
 mod wire;
 mod world;
@@ -34,6 +35,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
@@ -272,7 +274,8 @@ impl<'a> Soak<'a> {
         }
     }
 
-    /// Whatever is said where somebody is reaches all who are there, once and in order.
+    /// Whatever is said where somebody is reaches all who are there, once and in order; and what is
+    /// said in a channel is kept, once and in order, where its sender asked for that.
     async fn deliver(&mut self, round: u64) {
         self.ask(Phase::Mark).await;
         let mark = self.requests;
@@ -290,6 +293,9 @@ impl<'a> Soak<'a> {
         if loosely > 0 {
             self.say(&format!("round {round}: {loosely} pairs have senders in other orders"));
         }
+        let told = self.ask(Phase::Tell).await;
+        let mut rng = StdRng::seed_from_u64(self.world.plan.seed.wrapping_add(round));
+        wrong.extend(Truth::of(&told).histories(self.world.plan, mark, &mut rng).await);
         self.report(round, &wrong);
     }
 

@@ -46,3 +46,17 @@ nk.register_rpc(function()
   end
   return table.concat(rows, "\n")
 end, "matches")
+
+-- The last so many messages of a channel, the oldest first: what they are marked with.
+nk.register_rpc(function(_, payload)
+  local request = nk.json_decode(payload)
+  local marks, cursor = {}, ""
+  repeat
+    local messages
+    messages, cursor = nk.channel_messages_list(request.channel, 100, false, cursor)
+    for _, message in ipairs(messages) do
+      table.insert(marks, 1, nk.json_decode(message.content).mark or "")
+    end
+  until #marks >= request.count or cursor == nil or cursor == ""
+  return table.concat(marks, "\n")
+end, "history")

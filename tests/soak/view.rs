@@ -80,6 +80,8 @@ pub struct Stay {
     pub members: BTreeMap<String, String>,
     /// Whether oneself is not seen.
     pub hidden: bool,
+    /// Whether what oneself says in the channel is kept.
+    pub persistent: bool,
     /// Who leads a party.
     pub leader: String,
     /// Of a match: whether a handler runs it.
@@ -112,6 +114,11 @@ pub struct View {
     pub complaints: Vec<String>,
     /// Messages that came.
     pub count: u64,
+    /// Authoritative matches that it has left. Their handlers hear of that a little later, as in the
+    /// reference, and until then send it what they send to all.
+    pub left_lately: BTreeSet<Place>,
+    /// How much of that came.
+    pub late: u64,
     /// Where nothing is known for a while: events may still come.
     uncertain: BTreeSet<Place>,
     /// Set while a channel or a match is being entered, hidden or not: events may come before the
@@ -142,7 +149,9 @@ impl View {
 
     /// Forgets a place that the session has left, by its own message that is answered.
     pub fn left(&mut self, place: &Place) {
-        self.places.remove(place);
+        if self.places.remove(place).is_some_and(|stay| stay.authoritative) {
+            self.left_lately.insert(place.clone());
+        }
         self.uncertain.remove(place);
         self.enters_parties.remove(place);
     }
@@ -209,9 +218,13 @@ impl View {
                     Some(before) => before.hidden,
                     None => self.enters == Some(true),
                 };
-                let own = named(channel.self_.as_ref().unwrap_or(&UserPresence::default()));
+                let own = channel.self_.clone().unwrap_or_default();
+                let (persistent, own) = (own.persistence, named(&own));
+                // An answer to who was there before has what it asked for, which changed nothing.
+                let persistent = self.places.get(&place).map_or(persistent, |it| it.persistent);
                 let stay = self.enter(place, &channel.presences);
                 stay.hidden = hidden;
+                stay.persistent = persistent;
                 if !hidden {
                     stay.members.extend([own]);
                 }
@@ -288,6 +301,10 @@ impl View {
 
     fn hear_match(&mut self, data: &MatchData) {
         let place = Place::new(Kind::Match, &data.match_id);
+        if !self.places.contains_key(&place) && self.left_lately.contains(&place) {
+            self.late += 1;
+            return;
+        }
         let authoritative = self.stay(&place, "data").is_some_and(|stay| stay.authoritative);
         if authoritative && data.presence.is_none() && matches!(data.op_code, OUT | OVER) {
             self.out_of(&place);

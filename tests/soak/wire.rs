@@ -252,6 +252,12 @@ impl Wire {
         }
     }
 
+    /// Ends the client's side of the connection.
+    pub async fn say_no_more(&mut self) {
+        // The server may have ended it before.
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Ends the connection without a word: by a reset, or as a process that ends.
     pub fn drop_rudely(self, reset: bool) {
         if reset {
