@@ -193,6 +193,7 @@ async fn load(
     let registry = Registry::new(cx).start();
     let loaded = runtimes.load(programs::programs(modules, &cx.config)).await?;
     registry.send(Register { loaded }).await?;
+    cx.matches.begin_early().await?;
     Ok((registry, runtimes))
 }
 

@@ -211,3 +211,26 @@ fn an_empty_match_ends_and_one_match_a_session_can_be_the_rule() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn matches_made_while_modules_are_loaded_begin_with_the_server() {
+    let server = setup()
+        .module(
+            "early.lua",
+            r#"
+            local nk = require("nakama")
+            local id = nk.match_create("arena_js", { label = "early one", password = "p" })
+            nk.run_once(function() nk.match_create("arena", { label = "early two" }) end)
+            nk.register_rpc(function() return id end, "early")
+            "#,
+        )
+        .start();
+    let id = server.rpc("early", "").ok().as_str().unwrap().to_owned();
+    assert_eq!(ids(&server, "authoritative=true&label=early%20one"), [id.as_str()]);
+    assert_eq!(ids(&server, "authoritative=true&label=early%20two").len(), 1);
+    let mut socket = open(&server, "early");
+    let metadata = json!({ "password": "p" });
+    let joined = socket.call(json!({ "match_join": { "match_id": id, "metadata": metadata } }));
+    assert_eq!(joined["match"]["match_id"], id);
+    assert!(said(&mut socket).starts_with("joined "));
+}

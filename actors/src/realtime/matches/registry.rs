@@ -9,7 +9,8 @@ use std::{
 };
 
 use dashmap::DashMap;
-use guildhall_core::{Code, Result, Status, config::Config, session::TokenKey};
+use guildhall_core::{Code, Error, Result, Status, config::Config, session::TokenKey};
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, oneshot},
     time::{MissedTickBehavior, interval, timeout},
@@ -56,9 +57,19 @@ pub struct Matches {
     token_key: TokenKey,
     running: DashMap<Uuid, Arc<Handle>>,
     listing: Arc<Labels<()>>,
+    /// What modules made while they were being loaded, in order.
+    early: Mutex<Vec<Early>>,
     stopping: AtomicBool,
     /// A match has ended.
     ended: Notify,
+}
+
+/// A match that begins once all handlers are known.
+#[derive(Debug)]
+struct Early {
+    identity: MatchIdentity,
+    handler: String,
+    params: Option<Argument>,
 }
 
 /// Lets modules make matches from now on, and takes in labels that nobody asks for as long as the I/O
@@ -86,6 +97,7 @@ impl Matches {
             token_key: TokenKey::new(config.session.encryption_key.reveal().as_bytes()),
             running: DashMap::new(),
             listing: Arc::new(Labels::newest_by(CREATED)),
+            early: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: Notify::new(),
         }
@@ -131,7 +143,8 @@ impl Matches {
     }
 
     /// Begins a match that a handler of this name runs: its id. `params` shows the handler a map;
-    /// `None` an empty one.
+    /// `None` an empty one. While modules are being loaded it only gets its id, and begins by
+    /// [`begin_early`](Self::begin_early).
     ///
     /// # Errors
     /// `NotFound` for a name that no handler has; what its init raised; `Unavailable` while the server
@@ -141,8 +154,43 @@ impl Matches {
         if self.stopping.load(Ordering::Acquire) {
             return Err(STOPPING.into());
         }
-        let routes = cx.routes.load_full();
         let identity = MatchIdentity { id: Uuid::new_v4(), node: Arc::clone(&self.node) };
+        if cx.routes.load().generation() == 0 {
+            let id = identity.text();
+            self.early.lock().push(Early { identity, handler: handler.to_owned(), params });
+            return Ok(id);
+        }
+        self.make(cx, identity, handler, params).await
+    }
+
+    /// Begins the matches that modules made while they were being loaded, now that their handlers are
+    /// known.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), for the first that cannot begin; it names the handler.
+    pub async fn begin_early(&self) -> Result<()> {
+        let early = std::mem::take(&mut *self.early.lock());
+        for Early { identity, handler, params } in early {
+            let cx = self.cx.get().and_then(Weak::upgrade).ok_or(STOPPING)?;
+            self.make(cx, identity, &handler, params).await.map_err(|error| {
+                let text = format!(
+                    "A match of {handler}, made while modules were loaded, could not begin: {}",
+                    error.message()
+                );
+                Error::from(Status::of(error.code(), text))
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn make(
+        &self,
+        cx: Arc<Cx>,
+        identity: MatchIdentity,
+        handler: &str,
+        params: Option<Argument>,
+    ) -> Result<String> {
+        let routes = cx.routes.load_full();
         let handle = Arc::new(Handle::new(&cx, identity.clone(), handler, &self.listing));
         let place = cx.match_arbiters.place()?;
         let work = move |placed| async move {
