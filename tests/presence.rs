@@ -81,6 +81,50 @@ fn followers_hear_of_a_status_as_long_as_they_follow() {
 }
 
 #[test]
+fn two_sockets_of_a_user_are_two_presences() {
+    let server = Setup::new().start();
+    let mut first = Client::connect(&server, "ann");
+    let mut bob = Socket::open(&server, &server.sign_in("bob"), "");
+    bob.call(json!({ "status_follow": { "usernames": ["ann"] } }));
+    let mut second = Client::with_token(&server, first.token.clone());
+    assert_eq!(first.user_id(), second.user_id());
+    assert_ne!(first.session_id(), second.session_id());
+    let joins = |who: &Client| json!({ "status_presence_event": { "joins": [who.own] } });
+    let leaves = |who: &Client| json!({ "status_presence_event": { "leaves": [who.own] } });
+    for heard in [first.socket.receive(), bob.receive()] {
+        assert_eq!(heard, joins(&second));
+    }
+    let following = bob.call(json!({ "status_follow": { "usernames": ["ann"] } }));
+    let listed = following["status"]["presences"].as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.contains(&first.own) && listed.contains(&second.own), "{listed:?}");
+
+    // Each is in the room for itself, and hears what the other says there, and what it says itself.
+    let join = json!({ "channel_join": { "target": "hall", "type": 1 } });
+    let here = |answer: &Value| answer["channel"]["presences"].as_array().map_or(0, Vec::len);
+    assert_eq!(here(&first.socket.call(join.clone())), 0);
+    assert_eq!(here(&second.socket.call(join)), 1);
+    let say = json!({ "channel_id": "2...hall", "content": "{}" });
+    first.socket.call(json!({ "channel_message_send": say }));
+    for client in [&mut first, &mut second] {
+        client.socket.until("channel_message");
+    }
+
+    // The user is there until both are gone.
+    let path = format!("/v2/user?ids={}", first.user_id());
+    let token = server.sign_in("bob");
+    let online = || server.get(&path, &token).ok()["users"][0]["online"].clone();
+    let (left, other) = (leaves(&first), leaves(&second));
+    first.socket.close();
+    assert_eq!(bob.receive(), left);
+    assert_eq!(second.socket.until("status_presence_event"), left);
+    assert_eq!(online(), true);
+    second.socket.close();
+    assert_eq!(bob.receive(), other);
+    assert_eq!(online(), Value::Null);
+}
+
+#[test]
 fn what_cannot_be_followed_or_said_is_refused() {
     let server = Setup::new().start();
     let mut ann = Socket::open(&server, &server.sign_in("ann"), "");
