@@ -22,7 +22,7 @@ tools=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || tru
 export PATH="${tools:+$tools:}$PATH"
 postgres_user() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
 stop() {
-  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true; }
+  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
   [ ! -d "$work/db" ] || postgres_user pg_ctl -D "$work/db" -m immediate stop >/dev/null 2>&1 || true
   rm -rf "$work"
 }

@@ -19,6 +19,24 @@ use crate::{
     },
 };
 
+/// A function of ours as LuaJIT calls it; it gives back how many results it has left on the stack.
+///
+/// LuaJIT's interpreter takes the whole register for that number, though C and Rust leave anything in
+/// the upper half of one that holds an `int`: so it is given as a number that fills it.
+type Entry = unsafe extern "C-unwind" fn(*mut lua_State) -> i64;
+
+/// Adds a closure of `entry` over the last `upvalues` values, which it takes.
+///
+/// # Safety
+/// They are on the stack of `state`, and are what `entry` expects.
+pub(super) unsafe fn push_closure(state: *mut lua_State, entry: Entry, upvalues: c_int) {
+    // SAFETY: by the caller; a function that fills the register is one that gives back an `int`.
+    unsafe {
+        let entry = mem::transmute::<Entry, ffi::lua_CFunction>(entry);
+        ffi::lua_pushcclosure(state, entry, upvalues);
+    }
+}
+
 impl Stack<'_> {
     /// Replaces the last value, a C function of LuaJIT's that calls functions of scripts, by one that
     /// first looks whether there is stack left for it.
@@ -30,7 +48,7 @@ impl Stack<'_> {
             let Some(function) = ffi::lua_tocfunction(self.state, -1) else { return };
             ffi::lua_settop(self.state, -2);
             ffi::lua_pushlightuserdata(self.state, function as *mut c_void);
-            ffi::lua_pushcclosure(self.state, guarded, 1);
+            push_closure(self.state, guarded, 1);
         }
     }
 
@@ -52,20 +70,20 @@ impl Stack<'_> {
         self.push_bound(host_entry, machine, ptr::from_ref(function).cast());
     }
 
-    fn push_bound(&mut self, entry: ffi::lua_CFunction, machine: &Machine, bound: *const c_void) {
+    fn push_bound(&mut self, entry: Entry, machine: &Machine, bound: *const c_void) {
         // SAFETY: both pointers are only read, in the entries. The machine owns this state, does
         // not move (it lives in a Box), and closes the state before its other fields go; what is
         // bound is static.
         unsafe {
             ffi::lua_pushlightuserdata(self.state, ptr::from_ref(machine).cast_mut().cast());
             ffi::lua_pushlightuserdata(self.state, bound.cast_mut());
-            ffi::lua_pushcclosure(self.state, entry, 2);
+            push_closure(self.state, entry, 2);
         }
     }
 }
 
 /// A function of LuaJIT's, where there is stack for it.
-unsafe extern "C-unwind" fn guarded(state: *mut lua_State) -> c_int {
+unsafe extern "C-unwind" fn guarded(state: *mut lua_State) -> i64 {
     // SAFETY: `guard` made this closure with the address of such a function. Errors that it raises
     // pass a frame that holds nothing.
     unsafe {
@@ -73,11 +91,11 @@ unsafe extern "C-unwind" fn guarded(state: *mut lua_State) -> c_int {
             ffi::luaL_error(state, c"stack overflow".as_ptr());
         }
         let function = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1));
-        mem::transmute::<*mut c_void, ffi::lua_CFunction>(function)(state)
+        mem::transmute::<*mut c_void, ffi::lua_CFunction>(function)(state).into()
     }
 }
 
-unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> c_int {
+unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> i64 {
     // SAFETY: `push_bound` made this closure with these two pointers.
     unsafe {
         let native = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<Native>();
@@ -85,7 +103,7 @@ unsafe extern "C-unwind" fn native_entry(state: *mut lua_State) -> c_int {
     }
 }
 
-unsafe extern "C-unwind" fn host_entry(state: *mut lua_State) -> c_int {
+unsafe extern "C-unwind" fn host_entry(state: *mut lua_State) -> i64 {
     // SAFETY: `push_bound` made this closure with these two pointers.
     unsafe {
         let function = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<HostFunction>();
@@ -99,7 +117,7 @@ unsafe extern "C-unwind" fn host_entry(state: *mut lua_State) -> c_int {
 unsafe fn entry(
     state: *mut lua_State,
     run: impl FnOnce(&Machine, &mut Stack<'_>) -> Result<i32, Raise>,
-) -> c_int {
+) -> i64 {
     // SAFETY: the machine outlives its state, see `push_bound`. Nothing of `protected` is alive
     // when the error is raised.
     unsafe {
@@ -108,7 +126,7 @@ unsafe fn entry(
         if results < 0 {
             ffi::lua_error(state);
         }
-        results
+        results.into()
     }
 }
 

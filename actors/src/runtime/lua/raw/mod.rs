@@ -116,7 +116,7 @@ impl Vm {
         let vm = Self { state, memory, limit_bytes, alarm: Arc::new(Alarm::new(state)) };
         // SAFETY: the state is new and has no memory limit yet, and what `open` raises ends here.
         let opened = unsafe {
-            ffi::lua_pushcclosure(state.as_ptr(), open, 0);
+            entry::push_closure(state.as_ptr(), open, 0);
             ffi::lua_pcall(state.as_ptr(), 0, 0, 0)
         };
         vm.alarm.introduce();
@@ -189,7 +189,7 @@ impl Drop for Vm {
 }
 
 /// Opens the libraries. Rust panics are caught in `entry`, so LuaJIT's own pcall may stay, compiled.
-unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
+unsafe extern "C-unwind" fn open(state: *mut lua_State) -> i64 {
     type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
     // JIT opens the compiler; the library's table is taken away by the prelude.
     let libraries: [(&CStr, Open); 7] = [
