@@ -8,7 +8,7 @@ CONFORMANCE ?= ../shared/conformance
 SECS ?= 600
 SOCKETS ?= 1000
 
-.PHONY: run test check unit e2e conform soak bench setup setup-test
+.PHONY: run test check unit e2e smoke conform soak bench setup setup-test
 
 ## Installs what is missing, builds, and starts on the embedded database with the sample modules.
 run: setup
@@ -17,8 +17,9 @@ run: setup
 	@echo "  curl 'http://localhost:7350/v2/rpc/hello_lua?unwrap&http_key=defaulthttpkey' -d '\"you\"'"
 	exec target/release/guildhall --logger.format console
 
-## Format, lints, docs, unit tests, end-to-end tests, and conformance where its cases are at hand.
-test: check unit e2e conform
+## Format, lints, docs, unit tests, end-to-end tests, a look at the release build, and conformance
+## where its cases are at hand.
+test: check unit e2e smoke conform
 
 check: setup-test
 	$(CARGO) fmt --all --check
@@ -34,6 +35,9 @@ e2e: setup-test tests/js/node_modules
 tests/js/node_modules: tests/js/package-lock.json
 	cd tests/js && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
+
+smoke: setup-test
+	scripts/smoke.sh
 
 conform: setup-test
 	scripts/conform.sh $(CONFORMANCE)

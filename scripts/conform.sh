@@ -9,17 +9,17 @@ shift
 [ -x "$cases/conform" ] || { echo "conform: no cases at $cases, nothing to compare with"; exit 0; }
 cases=$(cd "$cases" && pwd)
 
-cargo build --locked
+cargo build --release --locked
 work=$(mktemp -d /tmp/guildhall-conform.XXXXXX)
 chmod 755 "$work"
 stop() {
-  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true; }
+  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
   rm -rf "$work"
 }
 trap stop EXIT
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-target/debug/guildhall --data_dir "$work/data" --runtime.path "$cases/modules" --logger.level error \
+target/release/guildhall --data_dir "$work/data" --runtime.path "$cases/modules" --logger.level error \
   --matchmaker.interval_sec 1 --sign_in.account_address_limit 1000000 --sign_in.account_limit 1000000 \
   --sign_in.address_limit 1000000 --socket.port "$port" --console.port $((port + 1)) >"$work/log" 2>&1 &
 server=$!
