@@ -274,10 +274,10 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Routes with nothing but these handlers of matches.
+    /// The first publication, with nothing but these handlers of matches.
     #[cfg(test)]
     pub(crate) fn with_matches(matches: MatchHandlers) -> Self {
-        Self { matches, ..Self::default() }
+        Self { generation: 1, matches, ..Self::default() }
     }
 
     /// Which publication this is; 0 before any.
