@@ -46,7 +46,7 @@ conform: setup-test
 soak: setup-test
 	export SERVER_PROGRAM="$$(realpath -qe target/release/guildhall || true)"; \
 	export SOAK_SECS=$(SECS) SOAK_SOCKETS=$(SOCKETS); \
-	$(CARGO) test --locked --test soak -- --nocapture
+	$(CARGO) test --locked --test soak -- --nocapture clients_at_random
 
 bench:
 	bench/run.sh

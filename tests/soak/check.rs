@@ -294,10 +294,9 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// What is missing, doubled or out of order of a round's marks. `loosely` is increased where two
-    /// receivers got the marks of several senders in different orders, which is only wrong in parties
-    /// and authoritative matches.
-    pub fn marks(&self, round: u32, loosely: &mut usize) -> Vec<Difference> {
+    /// What is missing, doubled or out of order of a round's marks. All receivers get those of all
+    /// senders in one order.
+    pub fn marks(&self, round: u32) -> Vec<Difference> {
         let mut wrong = Vec::new();
         let mut orders: BTreeMap<&Place, Vec<(&Present<'_>, Vec<&str>)>> = BTreeMap::new();
         let prefix = format!("{round} ");
@@ -329,7 +328,6 @@ impl<'a> Truth<'a> {
         }
         for (place, receivers) in orders {
             let Some(((first, one), others)) = receivers.split_first() else { continue };
-            let strict = place.kind == Kind::Party || self.authoritative.contains(&place.id);
             for (second, two) in others {
                 let of_others = |marks: &[&str]| -> Vec<String> {
                     let own = [&first.view.session, &second.view.session];
@@ -338,10 +336,6 @@ impl<'a> Truth<'a> {
                     marks.iter().filter(strange).map(|mark| (*mark).to_owned()).collect()
                 };
                 if of_others(one) == of_others(two) {
-                    continue;
-                }
-                if !strict {
-                    *loosely += 1;
                     continue;
                 }
                 let (first, second) = (first.client, second.client);

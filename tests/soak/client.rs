@@ -29,6 +29,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(240);
 const QUEUE_FULL: &str = "session outgoing queue full";
 /// Why the server closes a socket that it was asked to close.
 pub const DISCONNECTED: &str = "server-side session disconnect";
+/// What is counted where a socket is closed for its full queue, and where the server stops.
+pub const CLOSED_FULL: &str = "~closed: queue full";
+pub const STOPPED: &str = "~told that the server stops";
 /// Marks that a client sends to each place.
 pub const MARKS: u32 = 2;
 
@@ -83,7 +86,7 @@ impl Line {
     }
 
     fn over(wire: Wire, client: &Client, status: bool) -> Self {
-        let view = View::new(&client.user.id, status);
+        let view = View::new(&client.user.id, status, client.world.plan.single);
         Self {
             wire,
             view,
@@ -150,6 +153,9 @@ impl Line {
     pub async fn mark_and_send(&mut self, message: Message) -> Result<String, Ended> {
         self.sent += 1;
         let cid = self.sent.to_string();
+        if matches!(message, Message::MatchJoin(_)) {
+            self.view.joins.insert(cid.clone());
+        }
         let envelope = Envelope { cid: cid.clone(), message: Some(message) };
         self.add(Entry::Sent(envelope.clone()));
         self.wire.send(&envelope).await?;
@@ -341,6 +347,9 @@ impl Client {
             };
             if let Err(ended) = done {
                 self.gone(&ended);
+                if phase == Phase::Play {
+                    self.pause().await.unwrap_or_else(|ended| self.gone(&ended));
+                }
             }
             if phase == Phase::Play {
                 // Once more, where it was the connection that ended.
@@ -397,17 +406,21 @@ impl Client {
     }
 
     async fn play(&mut self) -> Result<(), Ended> {
-        let most = self.world.plan.pause_ms * 2;
         while !self.phases.has_changed().unwrap_or(true) {
             if self.line.is_none() {
                 self.connect().await?;
             } else {
                 self.act().await?;
             }
-            let pause = Duration::from_millis(self.rng.random_range(0..=most));
-            self.idle(Some(Instant::now() + pause)).await?;
+            self.pause().await?;
         }
         Ok(())
+    }
+
+    /// Takes in what comes for a while.
+    async fn pause(&mut self) -> Result<(), Ended> {
+        let pause = self.rng.random_range(0..=self.world.plan.pause_ms * 2);
+        self.idle(Some(Instant::now() + Duration::from_millis(pause))).await
     }
 
     async fn connect(&mut self) -> Result<(), Ended> {
@@ -450,8 +463,14 @@ impl Client {
     /// The connection ended though this client did not end it.
     fn gone(&mut self, ended: &Ended) {
         let Some(line) = self.line.take() else { return };
-        if ended.reason == DISCONNECTED && self.world.is_doomed(&line.view.session) {
+        // With one socket a user, its other client ends this one's.
+        let may_end = self.world.plan.single || self.world.is_doomed(&line.view.session);
+        if ended.reason == DISCONNECTED && may_end {
             self.world.count("~disconnected by the server, as asked");
+            return;
+        }
+        if (ended.code, ended.reason.as_str()) == (1001, "server is stopping") {
+            self.world.count(STOPPED);
             return;
         }
         if !line.may_be_full {
@@ -459,7 +478,7 @@ impl Client {
             return;
         }
         self.world.count(match (ended.code, ended.reason.as_str()) {
-            (1000, QUEUE_FULL) => "~closed: queue full".to_owned(),
+            (1000, QUEUE_FULL) => CLOSED_FULL.to_owned(),
             (1006, _) => "~closed: without a close frame".to_owned(),
             _ => {
                 line.finding(&format!("the connection ended: {ended:?}"), "");

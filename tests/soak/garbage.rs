@@ -225,10 +225,8 @@ impl Vandal {
             18 => {
                 // The client speaks no more, but listens.
                 wire.say_no_more().await;
-                return match wire.ended().await.code {
-                    1006 => Ok(()),
-                    code => Err(format!("closed with {code} after the end of the client's side")),
-                };
+                let ended = wire.ended().await;
+                return if ended.code == 1006 { Ok(()) } else { Err(format!("{ended:?}")) };
             }
             _ => {
                 // Garbage behind garbage, without looking at what comes.

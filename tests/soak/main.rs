@@ -10,6 +10,7 @@
 //! | `SOAK_SOCKETS` | how many there are | 100 |
 //! | `SOAK_SEED` | what chance begins with; it is printed | the time |
 //! | `SOAK_PAUSE_MS` | the mean time between two things that a client does | by the sockets |
+//! | `SOAK_SINGLE` | 1: with one socket a user, one match and one party a session | 0 |
 //! | `SERVER_PROGRAM` | the server | the one that cargo built |
 //!
 //! Each client's choices come from the seed; what they meet depends on the clock as well.
@@ -43,9 +44,9 @@ use tokio::{
 
 use self::{
     check::{Difference, Truth, metric, rpc},
-    client::Client,
+    client::{CLOSED_FULL, Client, STOPPED},
     garbage::Vandal,
-    support::{Server, Setup},
+    support::{Setup, resident_mb},
     view::Place,
     world::{Phase, Plan, Told, World},
 };
@@ -80,11 +81,24 @@ fn native_sample() -> Option<Vec<u8>> {
 
 #[test]
 fn clients_at_random_leave_nothing_behind() {
+    let (secs, sockets) = (number("SOAK_SECS", 20), number("SOAK_SOCKETS", 100));
+    soak(secs, sockets as usize, number("SOAK_SINGLE", 0) != 0);
+}
+
+#[test]
+fn clients_with_one_socket_match_and_party_each_leave_nothing_behind() {
+    soak(10, 60, true);
+}
+
+fn soak(secs: u64, sockets: usize, single: bool) {
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     let seed = number("SOAK_SEED", seed as u64);
-    let (secs, sockets) = (number("SOAK_SECS", 20), number("SOAK_SOCKETS", 100) as usize);
     let pause_ms = number("SOAK_PAUSE_MS", (sockets as u64).max(200));
-    eprintln!("SOAK_SEED={seed} SOAK_SECS={secs} SOAK_SOCKETS={sockets} SOAK_PAUSE_MS={pause_ms}");
+    eprintln!(
+        "SOAK_SEED={seed} SOAK_SECS={secs} SOAK_SOCKETS={sockets} SOAK_PAUSE_MS={pause_ms} \
+         SOAK_SINGLE={}",
+        u8::from(single)
+    );
     allow_sockets();
     let mut setup = Setup::new()
         .module("modules.lua", include_str!("modules.lua"))
@@ -95,21 +109,32 @@ fn clients_at_random_leave_nothing_behind() {
         .flag("--party.idle_check_interval_ms=1000")
         .flag("--socket.ping_period_ms=4000")
         .flag("--socket.pong_wait_ms=12000");
+    if single {
+        for key in ["single_socket", "single_match", "single_party"] {
+            setup = setup.flag(format!("--session.{key}=true"));
+        }
+    }
     let sample = native_sample();
     let has_native = sample.is_some();
     match sample {
         Some(library) => setup = setup.module("rust_hello.so", library),
         None => eprintln!("without native matches: the sample is not built"),
     }
-    let server = setup.start();
+    let mut server = setup.start();
     let (port, metrics_port) = (server.port, server.metrics_port);
     let rounds = (secs / 60).clamp(2, 10);
     let round = Duration::from_millis(secs * 1000 / rounds);
-    let plan = Plan { seed, sockets, pause_ms, port, metrics_port, has_native, round };
+    let plan = Plan { seed, sockets, pause_ms, port, metrics_port, has_native, single, round };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let soak = Soak::begin(&runtime, &server, plan);
+    let mut soak = Soak::begin(&runtime, server.pid(), plan);
     let world = Arc::clone(&soak.world);
     runtime.block_on(soak.run(rounds));
+    // With all of them connected.
+    let connected = runtime.block_on(soak.settle());
+    let began = Instant::now();
+    server.stop();
+    soak.say(&format!("{connected} sockets, stopped in {:?}", began.elapsed()));
+    runtime.block_on(soak.end(connected));
     let log = server.log();
     let bad = log.lines().filter(|line| {
         line.contains("panic") || line.contains("\"level\":\"error\"") || !line.starts_with('{')
@@ -128,8 +153,9 @@ fn tail(log: &str) -> String {
 }
 
 /// A run: the clients, and who tells them what to do.
-struct Soak<'a> {
-    server: &'a Server,
+struct Soak {
+    /// The server's process.
+    pid: u32,
     world: Arc<World>,
     phases: watch::Sender<Phase>,
     told: mpsc::UnboundedReceiver<Told>,
@@ -142,8 +168,8 @@ struct Soak<'a> {
     began: Instant,
 }
 
-impl<'a> Soak<'a> {
-    fn begin(runtime: &tokio::runtime::Runtime, server: &'a Server, plan: Plan) -> Self {
+impl Soak {
+    fn begin(runtime: &tokio::runtime::Runtime, pid: u32, plan: Plan) -> Self {
         let world = Arc::new(runtime.block_on(World::new(plan)));
         let (phases, watched) = watch::channel(Phase::Leave(0));
         let (tell, told) = mpsc::unbounded_channel();
@@ -157,7 +183,7 @@ impl<'a> Soak<'a> {
             runtime.spawn(vandal.run());
         }
         Self {
-            server,
+            pid,
             world,
             phases,
             told,
@@ -169,9 +195,9 @@ impl<'a> Soak<'a> {
     }
 
     /// Lets them play for so many rounds; after each, all is looked at.
-    async fn run(mut self, rounds: u64) {
+    async fn run(&mut self, rounds: u64) {
         self.collect(Phase::Leave(0)).await;
-        self.say(&format!("signed in, {} MB", self.server.resident_mb()));
+        self.say(&format!("signed in, {} MB", resident_mb(self.pid)));
         let mut first = None;
         for round in 1..=rounds {
             self.phases.send_replace(Phase::Play);
@@ -180,7 +206,7 @@ impl<'a> Soak<'a> {
             self.deliver(round).await;
             self.ask(Phase::Leave).await;
             self.empty(round).await;
-            let resident = self.server.resident_mb();
+            let resident = resident_mb(self.pid);
             self.say(&format!("round {round}: all have left, {resident} MB"));
             let (percent, more) = MORE_MEMORY;
             let first = *first.get_or_insert(resident);
@@ -191,12 +217,35 @@ impl<'a> Soak<'a> {
                 ));
             }
         }
+    }
+
+    /// Lets them come once more, and waits until all are quiet: how many are connected.
+    async fn settle(&mut self) -> u64 {
+        self.phases.send_replace(Phase::Play);
+        sleep(Duration::from_millis(self.world.plan.pause_ms * 4)).await;
+        self.ask(Phase::Tell).await;
+        let told = self.ask(Phase::Tell).await;
+        told.iter().filter(|told| told.view.is_some()).count() as u64
+    }
+
+    /// The server has stopped, which all who were connected were told.
+    async fn end(self, connected: u64) {
+        let mut told = 0;
+        for wait in LOOKS {
+            sleep(Duration::from_millis(wait)).await;
+            told = self.world.counted(STOPPED);
+            if told == connected {
+                break;
+            }
+        }
+        if told != connected {
+            self.world.finding(format!("{told} of {connected} were told that the server stops"));
+        }
         self.phases.send_replace(Phase::End);
         for (what, count) in self.world.done.lock().iter() {
             eprintln!("{count:>9} {what}");
         }
-        let closed = self.world.done.lock().get("~closed: queue full").copied();
-        if closed.is_none() && self.world.plan.sockets >= 100 {
+        if self.world.counted(CLOSED_FULL) == 0 && self.world.plan.sockets >= 100 {
             self.world.finding("no slow client was closed for its full queue");
         }
     }
@@ -247,7 +296,7 @@ impl<'a> Soak<'a> {
             wrong.extend(truth.tracker(self.world.plan, &self.places, &users).await);
             if wrong.is_empty() {
                 let (sessions, places) = (truth.sessions(), truth.places.len());
-                let (presences, resident) = (truth.presences(), self.server.resident_mb());
+                let (presences, resident) = (truth.presences(), resident_mb(self.pid));
                 self.say(&format!(
                     "round {round}: {sessions} sockets agree on {presences} presences, {places} \
                      places, {resident} MB"
@@ -279,19 +328,15 @@ impl<'a> Soak<'a> {
     async fn deliver(&mut self, round: u64) {
         self.ask(Phase::Mark).await;
         let mark = self.requests;
-        let (mut wrong, mut loosely) = (Vec::new(), 0);
+        let mut wrong = Vec::new();
         for wait in LOOKS {
             sleep(Duration::from_millis(wait)).await;
             let told = self.ask(Phase::Tell).await;
             let truth = Truth::of(&told);
-            loosely = 0;
-            wrong = truth.marks(mark, &mut loosely);
+            wrong = truth.marks(mark);
             if wrong.is_empty() {
                 break;
             }
-        }
-        if loosely > 0 {
-            self.say(&format!("round {round}: {loosely} pairs have senders in other orders"));
         }
         let told = self.ask(Phase::Tell).await;
         let mut rng = StdRng::seed_from_u64(self.world.plan.seed.wrapping_add(round));

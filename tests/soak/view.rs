@@ -112,8 +112,10 @@ pub struct View {
     pub marks: Vec<(Place, String)>,
     /// What can not have come by the rules.
     pub complaints: Vec<String>,
-    /// Messages that came.
-    pub count: u64,
+    /// Whether the server lets a session be in one match and one party only.
+    pub single: bool,
+    /// The marks of the messages by which it joins matches.
+    pub joins: BTreeSet<String>,
     /// Authoritative matches that it has left. Their handlers hear of that a little later, as in the
     /// reference, and until then send it what they send to all.
     pub left_lately: BTreeSet<Place>,
@@ -138,8 +140,19 @@ pub struct View {
 
 impl View {
     /// Of a session that has just begun, online or not.
-    pub fn new(user: &str, status: bool) -> Self {
-        Self { user: user.to_owned(), status: status.then(String::new), ..Self::default() }
+    pub fn new(user: &str, status: bool, single: bool) -> Self {
+        let status = status.then(String::new);
+        Self { user: user.to_owned(), status, single, ..Self::default() }
+    }
+
+    /// With one place of a kind only, leaves all for a new one, of which nobody is told.
+    fn only_in(&mut self, place: &Place) {
+        if self.single && !self.places.contains_key(place) {
+            for other in self.of(place.kind) {
+                self.left(&other);
+                self.uncertain.insert(other);
+            }
+        }
     }
 
     /// The places of a kind.
@@ -164,7 +177,7 @@ impl View {
 
     /// Whether the session is, or is about to be, out of a place without its own doing.
     pub fn is_uncertain(&self, place: &Place) -> bool {
-        self.uncertain.contains(place)
+        self.uncertain.contains(place) && !self.single
     }
 
     /// Nothing more comes of places that the session is out of.
@@ -209,7 +222,6 @@ impl View {
 
     /// Takes in what came.
     pub fn hear(&mut self, envelope: &Envelope) {
-        self.count += 1;
         let Some(message) = &envelope.message else { return };
         match message {
             Message::Channel(channel) => {
@@ -241,7 +253,12 @@ impl View {
             }
             Message::Match(shown) => {
                 let own = named(shown.self_.as_ref().unwrap_or(&UserPresence::default()));
-                let stay = self.enter(Place::new(Kind::Match, &shown.match_id), &shown.presences);
+                let place = Place::new(Kind::Match, &shown.match_id);
+                // Who makes a match stays where it is.
+                if self.joins.remove(&envelope.cid) {
+                    self.only_in(&place);
+                }
+                let stay = self.enter(place, &shown.presences);
                 stay.members.extend([own]);
                 stay.authoritative = shown.authoritative;
             }
@@ -252,7 +269,9 @@ impl View {
             Message::MatchData(data) => self.hear_match(data),
             Message::Party(party) => {
                 let leader = party.leader.as_ref().map(|leader| leader.session_id.clone());
-                let stay = self.enter(Place::new(Kind::Party, &party.party_id), &party.presences);
+                let place = Place::new(Kind::Party, &party.party_id);
+                self.only_in(&place);
+                let stay = self.enter(place, &party.presences);
                 stay.leader = leader.unwrap_or_default();
             }
             Message::PartyPresenceEvent(event) => {

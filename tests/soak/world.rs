@@ -67,6 +67,8 @@ pub struct Plan {
     pub port: u16,
     pub metrics_port: u16,
     pub has_native: bool,
+    /// One socket a user, one match and one party a session.
+    pub single: bool,
     /// How long they play at a time.
     pub round: Duration,
 }
@@ -176,6 +178,11 @@ impl World {
     /// Counts what was done.
     pub fn count(&self, what: impl Into<String>) {
         *self.done.lock().entry(what.into()).or_default() += 1;
+    }
+
+    /// How often something was counted.
+    pub fn counted(&self, what: &str) -> u64 {
+        self.done.lock().get(what).copied().unwrap_or(0)
     }
 
     /// Something is wrong.
