@@ -210,6 +210,14 @@ unsafe extern "C-unwind" fn open(state: *mut lua_State) -> i64 {
             ffi::lua_call(state, 1, 0);
         }
     }
+    // LuaJIT's own lists of libraries would keep what the prelude takes away.
+    for list in [c"_LOADED", c"_PRELOAD"] {
+        // SAFETY: as above; the registry is a table without a metatable.
+        unsafe {
+            ffi::lua_pushnil(state);
+            ffi::lua_setfield(state, ffi::LUA_REGISTRYINDEX, list.as_ptr());
+        }
+    }
     0
 }
 
