@@ -409,3 +409,38 @@ fn the_sockets_of_a_crowd_leave_nothing_behind() {
         thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_client_is_on_so_many_streams_and_follows_so_many_users() {
+    let setup = Setup::new().flag("--socket.max_presences=8").flag("--socket.max_follows=1");
+    let server = setup.start();
+    let names = ["ann", "bob"].map(|name| (name, server.sign_in(name)));
+    let mut eve = Socket::open(&server, &server.sign_in("eve"), "");
+    let refused = |answer: &Value| {
+        assert_eq!(answer["error"]["code"], 3, "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    };
+    let room = |number: usize| json!({ "channel_join": { "target": format!("room {number}"), "type": 1 } });
+    // It is on a stream for its notifications already.
+    let channels: Vec<Value> = (1..8).map(|number| eve.call(room(number))).collect();
+    assert!(channels.iter().all(|channel| channel["channel"]["id"].is_string()), "{channels:?}");
+    let many = "Too many presences on this session, leave a channel, match or party first.";
+    for enter in [
+        room(8),
+        json!({ "match_create": {} }),
+        json!({ "match_join": { "match_id": "6d4d2b2e-6f2e-4c5f-9d0c-6e2f8f6f8a11." } }),
+        json!({ "party_create": { "open": true, "max_size": 2 } }),
+        json!({ "party_join": { "party_id": "none" } }),
+    ] {
+        assert_eq!(refused(&eve.call(enter)), many);
+    }
+    let channel = &channels[0]["channel"]["id"];
+    assert_eq!(eve.call(json!({ "channel_leave": { "channel_id": channel } })), json!({}));
+    assert!(eve.call(json!({ "match_create": {} }))["match"].is_object());
+
+    let follow = |names: &[&str]| json!({ "status_follow": { "usernames": names } });
+    let too_many = "Too many users are followed, unfollow some first.";
+    assert_eq!(refused(&eve.call(follow(&names.each_ref().map(|(name, _)| *name)))), too_many);
+    assert!(eve.call(follow(&["ann"]))["status"].is_object());
+    assert_eq!(refused(&eve.call(follow(&["bob"]))), too_many);
+}

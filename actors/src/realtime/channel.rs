@@ -81,6 +81,7 @@ const REMOVING: Sentences = Sentences {
 
 async fn join(incoming: Incoming<'_>, request: realtime::ChannelJoin) -> Handled {
     let Incoming { cx, session, .. } = incoming;
+    incoming.may_enter()?;
     let user = session.user_id();
     let expulsions = cx.tracker.expulsions();
     let channel = reach(cx, user, &request).await?;

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     cx::Cx,
+    envelope::{Incoming, Refusal},
     runtime::call::{Context, ExecutionMode},
 };
 
@@ -275,6 +276,35 @@ pub enum ErrorCode {
     MatchJoinRejected = 5,
     RuntimeFunctionNotFound = 6,
     RuntimeFunctionException = 7,
+}
+
+const TOO_MANY_PRESENCES: Refusal = Refusal::new(
+    ErrorCode::BadInput,
+    "Too many presences on this session, leave a channel, match or party first.",
+);
+const TOO_MANY_FOLLOWS: Refusal =
+    Refusal::new(ErrorCode::BadInput, "Too many users are followed, unfollow some first.");
+
+impl Incoming<'_> {
+    /// Looks whether the client may be on one more stream. Modules may put it on any number.
+    ///
+    /// # Errors
+    /// It is on `socket.max_presences`.
+    pub(super) fn may_enter(&self) -> Result<(), Refusal> {
+        let most = self.cx.config.socket.max_presences;
+        let room = self.session.present.lock().streams.len() < most;
+        room.then_some(()).ok_or(TOO_MANY_PRESENCES)
+    }
+
+    /// Looks whether the client may follow so many more users.
+    ///
+    /// # Errors
+    /// It would follow more than `socket.max_follows`.
+    pub(super) fn may_follow(&self, more: usize) -> Result<(), Refusal> {
+        let most = self.cx.config.socket.max_follows;
+        let room = self.session.present.lock().follows.len().saturating_add(more) <= most;
+        room.then_some(()).ok_or(TOO_MANY_FOLLOWS)
+    }
 }
 
 /// An error on its way to the client.

@@ -62,6 +62,7 @@ async fn follow(incoming: Incoming<'_>, request: realtime::StatusFollow) -> Hand
     let users = existing(cx, &ids, &names).await?;
     let users = users.into_iter().filter(|id| !id.is_nil() && *id != session.user_id());
     let users: BTreeSet<Uuid> = users.collect();
+    incoming.may_follow(users.len())?;
     cx.tracker.follow(session, users.iter().copied());
     // What changes from here on is told behind the answer.
     let _untold = cx.tracker.telling.lock();

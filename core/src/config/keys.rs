@@ -165,6 +165,10 @@ settings! {
         close_ack_wait_ms: u64 = 2000, min(1);
         /// Messages that may wait for a slow client before its WebSocket is closed.
         outgoing_queue_size: usize = 64;
+        /// Streams (chat channels, matches, parties and so on) that the client of a WebSocket may be on at a time.
+        max_presences: usize = 1000, min(8);
+        /// Users whose status a WebSocket's client may follow at a time.
+        max_follows: usize = 10_000, min(1);
         /// Certificate file for TLS by the server itself; needs socket.ssl_private_key.
         ssl_certificate: String = "";
         /// Key file for TLS by the server itself; needs socket.ssl_certificate.

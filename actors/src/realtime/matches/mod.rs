@@ -98,6 +98,7 @@ impl<'a> MatchId<'a> {
 /// `session.single_match`.
 async fn create(incoming: Incoming<'_>, request: realtime::MatchCreate) -> Handled {
     let Incoming { cx, session, .. } = incoming;
+    incoming.may_enter()?;
     let name = request.name.as_bytes();
     let id = match name {
         [] => Uuid::new_v4(),
@@ -122,6 +123,7 @@ async fn create(incoming: Incoming<'_>, request: realtime::MatchCreate) -> Handl
 
 /// Source: Nakama, `Pipeline.matchJoin`.
 async fn join(incoming: Incoming<'_>, request: realtime::MatchJoin) -> Handled {
+    incoming.may_enter()?;
     let realtime::MatchJoin { id, metadata } = request;
     let (text, by_token) = match id {
         Some(match_join::Id::MatchId(text)) => (text, false),

@@ -145,6 +145,7 @@ async fn create(incoming: Incoming<'_>, request: Create) -> Handled {
     if !(0..=MAX_SIZE).contains(&max_size) {
         return Err(INVALID_MAX_SIZE);
     }
+    incoming.may_enter()?;
     let Incoming { cx, session, .. } = incoming;
     let party = cx.parties.make(session, open, hidden, max_size, &label);
     let party = party.map_err(while_("creating party"))?;
@@ -156,6 +157,7 @@ async fn create(incoming: Incoming<'_>, request: Create) -> Handled {
 }
 
 async fn join(incoming: Incoming<'_>, request: Join) -> Handled {
+    incoming.may_enter()?;
     let denied = while_("joining party");
     let party = incoming.party(place(&request.party_id)?).map_err(denied)?;
     let Incoming { cx, session, .. } = incoming;
