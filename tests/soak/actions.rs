@@ -47,6 +47,7 @@ const ACTIONS: &[(Action, u32)] = &[
     (Action::EnterAndLeaveGroup, 2),
     (Action::Kill, 1),
     (Action::LogOut, 1),
+    (Action::DeleteAccount, 1),
     (Action::Disconnect, 3),
     (Action::Nap, 8),
     (Action::Drown, 2),
@@ -81,6 +82,7 @@ enum Action {
     EnterAndLeaveGroup,
     Kill,
     LogOut,
+    DeleteAccount,
     Disconnect,
     Nap,
     Drown,
@@ -142,7 +144,7 @@ impl Client {
         match action {
             Action::Room => self.room(line).await,
             Action::Direct => {
-                let other = self.world.anybody(&mut self.rng).id.clone();
+                let other = self.world.anybody(&mut self.rng).id;
                 if other == self.user.id {
                     return Ok(());
                 }
@@ -213,6 +215,7 @@ impl Client {
             Action::EnterAndLeaveGroup if self.solo => self.enter_and_leave_group(line).await,
             Action::Kill => self.kill(line).await,
             Action::LogOut if self.solo => self.log_out(line).await,
+            Action::DeleteAccount if self.solo => self.delete_account(line).await,
             Action::Nap if self.slow => {
                 line.nap(self.rng.random_range(500..3500)).await;
                 Ok(())
@@ -220,6 +223,7 @@ impl Client {
             Action::Drown if self.slow => line.drown().await,
             // Not for this client, or done already.
             Action::LogOut
+            | Action::DeleteAccount
             | Action::EnterAndLeaveGroup
             | Action::Nap
             | Action::Drown
@@ -256,7 +260,9 @@ impl Client {
             persistence: Some(self.rng.random_bool(0.6)),
             hidden: Some(hidden),
         };
-        line.ask(&format!("enter a {what}"), Message::ChannelJoin(join), &[]).await?;
+        // The other one's account may have been deleted.
+        let refusals: &[&str] = if kind == 2 { &["Invalid channel target"] } else { &[] };
+        line.ask(&format!("enter a {what}"), Message::ChannelJoin(join), refusals).await?;
         line.view.enters = None;
         Ok(())
     }
@@ -335,14 +341,19 @@ impl Client {
         let mut follow = StatusFollow::default();
         let world = std::sync::Arc::clone(&self.world);
         for _ in 0..self.rng.random_range(1..=3) {
-            let user = world.anybody(&mut self.rng);
+            let by_id = self.rng.random_bool(0.5);
+            let user = match by_id {
+                true => world.anybody(&mut self.rng),
+                // The name of another would be of another account where that was deleted meanwhile.
+                false => world.anybody_lasting(&mut self.rng),
+            };
             if user.id == self.user.id {
                 continue;
             }
             line.view.asked.insert(user.id.clone());
-            match self.rng.random_bool(0.5) {
-                true => follow.user_ids.push(user.id.clone()),
-                false => follow.usernames.push(user.name.clone()),
+            match by_id {
+                true => follow.user_ids.push(user.id),
+                false => follow.usernames.push(user.name),
             }
         }
         if !line.view.asked.is_empty() {
@@ -537,11 +548,11 @@ impl Client {
         let other = others.filter(|(session, _)| **session != line.view.session);
         let other = other.choose(&mut self.rng);
         let presence = other.and_then(|(session_id, user_id)| {
-            let user = self.world.users.iter().find(|user| user.id == *user_id)?;
+            let username = self.world.named(user_id)?;
             Some(UserPresence {
                 session_id: session_id.clone(),
                 user_id: user_id.clone(),
-                username: user.name.clone(),
+                username,
                 ..UserPresence::default()
             })
         });

@@ -21,7 +21,7 @@ const UNEXPECTED: &str = "received unexpected WebSocket message type";
 const PROCESSING: &str = "error processing message";
 
 /// Longer than the server waits for a pong.
-const SILENCE: Duration = Duration::from_secs(14);
+const SILENCE: Duration = Duration::from_secs(22);
 
 /// A client that sends garbage over one connection after another.
 pub struct Vandal {
@@ -41,7 +41,7 @@ impl Vandal {
         tell: mpsc::UnboundedSender<Told>,
     ) -> Self {
         let mut rng = StdRng::seed_from_u64(world.plan.seed.wrapping_sub(index as u64));
-        let user = world.anybody(&mut rng).clone();
+        let user = world.anybody_lasting(&mut rng);
         Self { index, world: Arc::clone(world), rng, user, phases, tell }
     }
 
@@ -208,7 +208,7 @@ impl Vandal {
                 half.truncate(self.rng.random_range(1..half.len()));
                 // It may be over before.
                 let _ = wire.send_raw(&half).await;
-                if self.rng.random_bool(0.2) && self.world.plan.round > Duration::from_secs(20) {
+                if self.rng.random_bool(0.2) && self.world.plan.round > SILENCE {
                     // The reader answers pings, but nobody can read what is behind half a frame.
                     sleep(SILENCE).await;
                     self.world.count("~half a frame, then silence");

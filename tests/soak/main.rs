@@ -107,8 +107,8 @@ fn soak(secs: u64, sockets: usize, single: bool) {
         .flag("--matchmaker.interval_sec=1")
         .flag("--match.max_empty_sec=3")
         .flag("--party.idle_check_interval_ms=1000")
-        .flag("--socket.ping_period_ms=4000")
-        .flag("--socket.pong_wait_ms=12000");
+        .flag("--socket.ping_period_ms=5000")
+        .flag("--socket.pong_wait_ms=20000");
     if single {
         for key in ["single_socket", "single_match", "single_party"] {
             setup = setup.flag(format!("--session.{key}=true"));
@@ -292,7 +292,7 @@ impl Soak {
             let truth = Truth::of(&told);
             self.places.extend(truth.places.keys().cloned());
             wrong = truth.views();
-            let users: Vec<String> = self.world.users.iter().map(|user| user.id.clone()).collect();
+            let users = self.world.all_ids();
             wrong.extend(truth.tracker(self.world.plan, &self.places, &users).await);
             if wrong.is_empty() {
                 let (sessions, places) = (truth.sessions(), truth.places.len());
@@ -364,7 +364,7 @@ impl Soak {
                 left.push(format!("matches: {matches}"));
             }
             let nobody = Truth::of(&[]);
-            let users: Vec<String> = self.world.users.iter().map(|user| user.id.clone()).collect();
+            let users = self.world.all_ids();
             let present = nobody.tracker(plan, &self.places, &users).await;
             left.extend(present.into_iter().map(|difference| difference.what));
             if left.is_empty() {

@@ -7,12 +7,13 @@ use guildhall_proto::realtime::{
 };
 use rand::{Rng, seq::IteratorRandom as _};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     actions::{Done, NO_MATCH, NO_PARTY, pick},
     client::{Client, Line},
     view::{Kind, Place},
+    wire::PATIENCE,
     world::sign_in,
 };
 
@@ -84,11 +85,43 @@ impl Client {
         self.world.doom(&line.view.session);
         let tokens = json!({ "token": self.user.token, "refresh_token": "" });
         self.call_rest("POST", "/v2/session/logout", Some(tokens), line).await;
+        self.sign_in_again().await;
+        self.is_ended(line).await
+    }
+
+    async fn sign_in_again(&mut self) {
         self.user = sign_in(self.world.plan.port, &self.user.name).await;
         self.signed_in = tokio::time::Instant::now();
+    }
+
+    /// The server ends the connection, as it was asked to.
+    async fn is_ended(&mut self, line: &mut Line) -> Done {
         loop {
-            line.next().await?;
+            match timeout(PATIENCE, line.next()).await {
+                Ok(next) => drop(next?),
+                Err(_) => {
+                    line.finding("the connection stays open", "");
+                    return Ok(());
+                }
+            }
         }
+    }
+
+    /// Deletes the account while it enters places, and comes back with another of the same name.
+    pub async fn delete_account(&mut self, line: &mut Line) -> Done {
+        self.world.doom(&line.view.session);
+        line.view.enters = Some(false);
+        for number in 0..self.rng.random_range(0..4) {
+            let target = format!("room-{number}");
+            let join = ChannelJoin { target, r#type: 1, ..ChannelJoin::default() };
+            line.mark_and_send(Message::ChannelJoin(join)).await?;
+        }
+        self.call_rest("DELETE", "/v2/account", None, line).await;
+        self.groups.clear();
+        self.sign_in_again().await;
+        self.world.replace(&self.user);
+        self.world.count("delete an account");
+        self.is_ended(line).await
     }
 
     /// Changes its status again and again, without waiting for answers.

@@ -181,7 +181,10 @@ impl Wire {
     /// The next frame: its type and content.
     async fn frame(&mut self) -> Result<(u8, Bytes), Ended> {
         loop {
-            self.flush().await.map_err(Ended::abruptly)?;
+            if self.flush().await.is_err() {
+                // The server reads no more; what it said before is still to come.
+                self.output.clear();
+            }
             if let Some(frame) = self.parse()? {
                 return Ok(frame);
             }
@@ -220,13 +223,22 @@ impl Wire {
     /// Sends a message.
     pub async fn send(&mut self, envelope: &Envelope) -> Result<(), Ended> {
         self.queue(self.format.opcode(), &self.format.encode(envelope));
-        self.flush().await.map_err(Ended::abruptly)
+        self.flush_or_end().await
+    }
+
+    /// Writes what waits; where the server reads no more, how the connection ended.
+    async fn flush_or_end(&mut self) -> Result<(), Ended> {
+        if self.flush().await.is_ok() {
+            return Ok(());
+        }
+        self.output.clear();
+        Err(self.ended().await)
     }
 
     /// Sends any bytes.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         self.output.extend_from_slice(bytes);
-        self.flush().await.map_err(Ended::abruptly)
+        self.flush_or_end().await
     }
 
     fn queue(&mut self, code: u8, payload: &[u8]) {

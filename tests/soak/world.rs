@@ -76,7 +76,9 @@ pub struct Plan {
 /// What the clients share.
 pub struct World {
     pub plan: Plan,
-    pub users: Vec<User>,
+    users: Mutex<Vec<User>>,
+    /// Ids of accounts, the deleted ones too.
+    ids: Mutex<BTreeSet<String>>,
     pub groups: Vec<String>,
     /// Matches and parties that somebody made; they may have ended.
     known: Mutex<BTreeMap<Kind, Vec<String>>>,
@@ -110,7 +112,8 @@ impl World {
         }
         Self {
             plan,
-            users,
+            ids: Mutex::new(users.iter().map(|user| user.id.clone()).collect()),
+            users: Mutex::new(users),
             groups,
             known: Mutex::default(),
             natives: Mutex::default(),
@@ -170,9 +173,44 @@ impl World {
         self.doomed.lock().contains(session)
     }
 
+    /// The user of a client, and whether no other client is of the same.
+    pub fn user_of(&self, client: usize) -> (User, bool) {
+        let users = self.users.lock();
+        let at = client % users.len();
+        (users[at].clone(), at + users.len() >= self.plan.sockets)
+    }
+
     /// A user of the soak.
-    pub fn anybody(&self, rng: &mut StdRng) -> &User {
-        &self.users[rng.random_range(0..self.users.len())]
+    pub fn anybody(&self, rng: &mut StdRng) -> User {
+        let users = self.users.lock();
+        users[rng.random_range(0..users.len())].clone()
+    }
+
+    /// A user of the soak whose account nobody deletes.
+    pub fn anybody_lasting(&self, rng: &mut StdRng) -> User {
+        let users = self.users.lock();
+        let lasting = (self.plan.sockets - users.len()).max(1);
+        users[rng.random_range(0..lasting)].clone()
+    }
+
+    /// Whose id this is, if that user is still there.
+    pub fn named(&self, id: &str) -> Option<String> {
+        let users = self.users.lock();
+        users.iter().find(|user| user.id == id).map(|user| user.name.clone())
+    }
+
+    /// A client has another account now, under the same name.
+    pub fn replace(&self, user: &User) {
+        self.ids.lock().insert(user.id.clone());
+        let mut users = self.users.lock();
+        if let Some(before) = users.iter_mut().find(|before| before.name == user.name) {
+            *before = user.clone();
+        }
+    }
+
+    /// The ids of all accounts that were ever there.
+    pub fn all_ids(&self) -> Vec<String> {
+        self.ids.lock().iter().cloned().collect()
     }
 
     /// Counts what was done.

@@ -165,8 +165,12 @@ async fn call_other(cx: &Cx, channel: &Channel, user: Uuid, username: &str) {
         sender: user,
         persistent: true,
     };
-    if let Err(error) = notification::send(cx, vec![notification]).await {
-        tracing::error!(%error, "could not tell a user that another wants to chat");
+    match notification::send(cx, vec![notification]).await {
+        // The account may have been deleted since the channel was reached.
+        Err(error) if !notification::is_for_nobody(&error) => {
+            tracing::error!(%error, "could not tell a user that another wants to chat");
+        }
+        _ => {}
     }
 }
 

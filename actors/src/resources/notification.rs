@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use guildhall_core::{Caller, Code, Cursor, OrFault, Result, Status};
+use guildhall_core::{Caller, Code, Cursor, Error, OrFault, Result, Status};
 use guildhall_proto::{
     Empty, Timestamp,
     api::{DeleteNotificationsRequest, ListNotificationsRequest, Notification, NotificationList},
@@ -148,6 +148,13 @@ pub async fn send(cx: &Cx, drafts: Vec<Draft>) -> Result<()> {
         cx.tracker.send(&Stream::of(mode::NOTIFICATIONS, user), &envelope(notifications));
     }
     Ok(())
+}
+
+/// Whether [`send`] failed since a user does not exist.
+pub fn is_for_nobody(error: &Error) -> bool {
+    let Error::Fault(fault) = error else { return false };
+    let source = fault.source.downcast_ref::<DbError>();
+    source.is_some_and(|error| error.foreign_key_violation().is_some())
 }
 
 async fn keep(db: &Database, sent: &[(Uuid, Draft)]) -> Result<()> {

@@ -103,7 +103,12 @@ fn a_notification_to_an_unknown_user_keeps_none_of_the_others() {
         let drafts = vec![draft(ann, "a"), draft(Uuid::new_v4(), "nobody")];
         let sentence = "Error sending notifications.";
         let sent = notification::send(cx, drafts).await;
+        assert!(sent.as_ref().is_err_and(notification::is_for_nobody));
         assert_eq!(refused(sent), (Code::Internal, sentence.to_owned()));
+        let mut unreadable = draft(ann, "a");
+        unreadable.content = "no JSON".to_owned();
+        let sent = notification::send(cx, vec![unreadable]).await;
+        assert!(sent.is_err_and(|error| !notification::is_for_nobody(&error)));
         assert_eq!(count(cx, "SELECT count(*) FROM notification").await, 0);
     });
 }
