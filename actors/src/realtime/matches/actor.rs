@@ -197,7 +197,8 @@ impl Actor {
             drop(answer.send(Err(rejected)));
             return Ok(());
         }
-        // The client hears that it is in before it hears of anything in the match.
+        // The client hears that it is in before it hears of anything that the handler sends for it; of its
+        // own presence it may hear before.
         let here = !answer.is_closed() && self.admit(&session);
         if here {
             let tracker = &self.cx.tracker;
