@@ -197,7 +197,7 @@ impl Actor {
             drop(answer.send(Err(rejected)));
             return Ok(());
         }
-        // The client hears that it is in before it hears of anything that the handler sends for it; of its
+        // The client hears that it is in before anything that its join makes the handler say; of its
         // own presence it may hear before.
         let here = !answer.is_closed() && self.admit(&session);
         if here {
