@@ -112,7 +112,7 @@ fn a_javascript_handler_plays_from_init_to_end() {
 #[test]
 fn javascript_matches_wait_pause_and_end_alone() {
     let mut config = config();
-    config.runtime.call_deadline_ms = 300;
+    config.runtime.call_deadline_ms = 1000;
     let changes = "
         handler.matchLoop = function endless(ctx, logger, nk, d, tick, state, messages) {
             for (const m of messages) {
@@ -168,7 +168,7 @@ fn javascript_matches_wait_pause_and_end_alone() {
                 (turn, error) => panic!("{kind}: {turn:?} for {error:?}"),
             }
             assert_eq!(texts.first().map(String::as_str), sent, "{kind}");
-            assert!(slowest < Duration::from_millis(150), "{kind}: {slowest:?}");
+            assert!(slowest < Duration::from_millis(500), "{kind}: {slowest:?}");
             assert_eq!(good.tick(ticks, vec![]).await.unwrap(), Turn::Continue);
         }
     });

@@ -116,7 +116,7 @@ fn a_match_that_waits_does_not_delay_the_others() {
           end
           return state
         end");
-    let url = slow_url(&bench, Duration::from_millis(300));
+    let url = slow_url(&bench, Duration::from_secs(1));
     bench.run(move |maker| async move {
         let mut waiting = Vec::new();
         let begun = Instant::now();
@@ -138,9 +138,9 @@ fn a_match_that_waits_does_not_delay_the_others() {
             ticks += 1;
             tokio::task::yield_now().await;
         }
-        assert!(ticks > 10 && slowest < Duration::from_millis(100), "{ticks} {slowest:?}");
+        assert!(ticks > 10 && slowest < Duration::from_millis(500), "{ticks} {slowest:?}");
         // All waited at the same time.
-        assert!(begun.elapsed() < Duration::from_secs(3));
+        assert!(begun.elapsed() < Duration::from_secs(10));
         for waiting in waiting {
             assert_eq!(waiting.await.unwrap(), ["code 204"]);
         }
@@ -150,7 +150,7 @@ fn a_match_that_waits_does_not_delay_the_others() {
 #[test]
 fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
     let mut config = config();
-    config.runtime.call_deadline_ms = 300;
+    config.runtime.call_deadline_ms = 1000;
     let changes = "
         local function forever() while true do end end
         function M.match_loop(ctx, d, tick, state, messages)
@@ -187,7 +187,8 @@ fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
             assert!(error.message().starts_with("m.lua:"), "{error}");
             assert!(error.message().contains("in function"), "{error}");
             assert!(ticks > 5, "{kind}: {ticks}");
-            assert!(slowest < Duration::from_millis(100), "{kind}: {slowest:?}");
+            // A machine that is busy delays a tick too, but hardly by half of the endless call.
+            assert!(slowest < Duration::from_millis(500), "{kind}: {slowest:?}");
             assert_eq!(good.tick(ticks, vec![]).await.unwrap(), Turn::Continue);
         }
     });
