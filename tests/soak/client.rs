@@ -281,8 +281,9 @@ impl Line {
             self.send(Message::Rpc(call.clone())).await?;
         }
         sleep(Duration::from_millis(2500)).await;
-        let ended = self.wire.ended().await;
-        Err(ended)
+        // What the server had written already may take minutes to come through so small a buffer.
+        let ended = timeout(PATIENCE, self.wire.ended()).await;
+        Err(ended.unwrap_or_else(|_| Ended::abruptly("given up")))
     }
 
     async fn close(self, rng: &mut StdRng) {

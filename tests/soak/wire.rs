@@ -73,7 +73,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn abruptly(why: impl ToString) -> Self {
+    pub fn abruptly(why: impl ToString) -> Self {
         Self { code: 1006, reason: why.to_string() }
     }
 }

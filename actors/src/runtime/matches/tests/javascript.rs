@@ -1,6 +1,6 @@
 //! Match handlers in JavaScript.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use guildhall_core::Code;
 use serde_json::{Value, json};
@@ -150,15 +150,15 @@ fn javascript_matches_wait_pause_and_end_alone() {
                 let turn = one.tick(0, vec![message]).await;
                 (turn, one.seen.texts())
             });
-            let (mut ticks, mut slowest) = (0, Duration::ZERO);
+            let mut ticks = 0;
             while !one.is_finished() {
-                let tick = Instant::now();
                 tokio::task::yield_now().await;
                 good.tick(ticks, vec![]).await.unwrap_or_else(|e| panic!("{kind} {ticks} {e}"));
-                slowest = slowest.max(tick.elapsed());
                 ticks += 1;
             }
             let (turn, texts) = one.await.unwrap();
+            let long = matches!(error, Some((Code::DeadlineExceeded, _))) || kind == url;
+            assert!(ticks > 20 || !long, "{kind}: {ticks}");
             match (turn, error) {
                 (Ok(turn), None) => assert_eq!(turn, Turn::Continue, "{kind}"),
                 (Err(got), Some((code, text))) => {
@@ -168,7 +168,6 @@ fn javascript_matches_wait_pause_and_end_alone() {
                 (turn, error) => panic!("{kind}: {turn:?} for {error:?}"),
             }
             assert_eq!(texts.first().map(String::as_str), sent, "{kind}");
-            assert!(slowest < Duration::from_millis(500), "{kind}: {slowest:?}");
             assert_eq!(good.tick(ticks, vec![]).await.unwrap(), Turn::Continue);
         }
     });

@@ -129,16 +129,13 @@ fn a_match_that_waits_does_not_delay_the_others() {
             }));
         }
         let mut other = maker.make("m", Value::Null).await.unwrap();
-        let mut slowest = Duration::ZERO;
         let mut ticks = 0;
         while waiting.iter().any(|waiting| !waiting.is_finished()) {
-            let tick = Instant::now();
             other.tick(ticks, vec![]).await.unwrap();
-            slowest = slowest.max(tick.elapsed());
             ticks += 1;
             tokio::task::yield_now().await;
         }
-        assert!(ticks > 10 && slowest < Duration::from_millis(500), "{ticks} {slowest:?}");
+        assert!(ticks > 20, "{ticks}");
         // All waited at the same time.
         assert!(begun.elapsed() < Duration::from_secs(10));
         for waiting in waiting {
@@ -174,21 +171,18 @@ fn an_endless_handler_ends_alone_while_the_others_keep_ticking() {
             let mut good = maker.make("m", Value::Null).await.unwrap();
             let message = message(1, kind);
             let bad = tokio::task::spawn_local(async move { bad.tick(0, vec![message]).await });
-            let (mut ticks, mut slowest) = (0, Duration::ZERO);
+            let mut ticks = 0;
             while !bad.is_finished() {
-                let tick = Instant::now();
                 tokio::task::yield_now().await;
                 good.tick(ticks, vec![]).await.unwrap_or_else(|e| panic!("{kind} {ticks} {e}"));
-                slowest = slowest.max(tick.elapsed());
                 ticks += 1;
             }
             let error = bad.await.unwrap().unwrap_err();
             assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
             assert!(error.message().starts_with("m.lua:"), "{error}");
             assert!(error.message().contains("in function"), "{error}");
-            assert!(ticks > 5, "{kind}: {ticks}");
-            // A machine that is busy delays a tick too, but hardly by half of the endless call.
-            assert!(slowest < Duration::from_millis(500), "{kind}: {slowest:?}");
+            // Of some 250 turns: each time that the slice of the endless one is used up.
+            assert!(ticks > 20, "{kind}: {ticks}");
             assert_eq!(good.tick(ticks, vec![]).await.unwrap(), Turn::Continue);
         }
     });
