@@ -42,4 +42,4 @@ token=$(curl -s "$base/v2/account/authenticate/device" -u defaultkey: -d '{"id":
   python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
 answers "an account" '"user"' "$base/v2/account" -H "Authorization: Bearer $token"
 answers "a socket" '101 Switching' -i -N --max-time 1 "$base/ws?token=$token" -H 'Connection: Upgrade' \
-  -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: c21va2Utc21va2Utc21va2U='
+  -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: c21va2Utc21va2Utc21vaw=='
