@@ -6,6 +6,7 @@
 # Prints one JSON line a scenario (the best-known figure is cpu_us_per_op: see the README there).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/server.sh
 shared=${BENCH:-../shared/bench}
 scenarios=${1:-healthcheck,account_get,session_refresh,auth_custom,auth_custom_login,storage_write,storage_insert,storage_read,storage_list,leaderboard_write,leaderboard_list,rpc_lua_echo,rpc_js_echo,rpc_lua_storage,rpc_js_storage,rpc_lua_cpu,rpc_js_cpu,hook_before,ws_connect,ws_rpc_echo,ws_chat_fanout,ws_chat_persist,ws_match_relay,ws_match_authoritative,ws_match_authoritative_js,matchmaker}
 seconds=${2:-6}
@@ -16,17 +17,13 @@ guildhall=${GUILDHALL:-target/release/guildhall}
 CARGO_TARGET_DIR=target/loadgen cargo build --release --quiet --manifest-path "$shared/loadgen/Cargo.toml"
 loadgen=target/loadgen/release/loadgen
 
-work=$(mktemp -d /tmp/guildhall-bench.XXXXXX)
-chmod 755 "$work"
+begin bench
 tools=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 export PATH="${tools:+$tools:}$PATH"
 postgres_user() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
-stop() {
-  [ -z "${server:-}" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+ended() {
   [ ! -d "$work/db" ] || postgres_user pg_ctl -D "$work/db" -m immediate stop >/dev/null 2>&1 || true
-  rm -rf "$work"
 }
-trap stop EXIT
 mkdir "$work/db" && { [ "$(id -u)" != 0 ] || chown postgres "$work/db"; }
 postgres_user initdb -D "$work/db" -U bench --auth=trust -E UTF8 --locale=C >/dev/null
 port=${BENCH_PG_PORT:-54399}
@@ -35,15 +32,8 @@ psql -q -h 127.0.0.1 -p "$port" -U bench -d postgres -c 'CREATE DATABASE bench'
 address="bench@127.0.0.1:$port/bench"
 "$guildhall" migrate up --database.address "$address" >/dev/null
 
-http=${BENCH_PORT:-17350}
 modules=$work/modules
 mkdir "$modules" && cp "$shared"/modules/* "$modules"
-"$guildhall" --database.address "$address" --database.max_open_conns 40 \
-  --runtime.path "$modules" --data_dir "$work" --logger.level warn \
-  --session.token_expiry_sec 3600 --socket.port "$http" --console.port $((http + 1)) >"$work/log" 2>&1 &
-server=$!
-until curl -sf "http://127.0.0.1:$http/healthcheck" >/dev/null; do
-  kill -0 "$server" || { cat "$work/log"; exit 1; }
-  sleep 0.02
-done
-"$loadgen" run --base "http://127.0.0.1:$http" --pid "$server" --pg-db bench --scenarios "$scenarios" --secs "$seconds" "${@:3}"
+serve "$guildhall" "${BENCH_PORT:-17350}" --database.address "$address" --database.max_open_conns 40 \
+  --runtime.path "$modules" --data_dir "$work" --logger.level warn --session.token_expiry_sec 3600
+"$loadgen" run --base "$base" --pid "$server" --pg-db bench --scenarios "$scenarios" --secs "$seconds" "${@:3}"

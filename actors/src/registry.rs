@@ -122,6 +122,8 @@ pub struct Target {
     /// Where its calls are recorded: by [`before`](Self::before) and [`after`](Self::after)
     /// themselves, for an RPC by the edge that serves it.
     pub calls: Arc<Calls>,
+    /// Where those of an RPC over a socket are recorded.
+    pub socket_calls: Arc<Calls>,
 }
 
 impl fmt::Debug for Target {
@@ -542,12 +544,14 @@ fn resolve(
             let mut registration = registration.clone();
             registration.name = name;
             let row = status.len();
+            let (calls, socket_calls) = calls_of(&registration, metrics);
             let target = Target {
                 language,
                 function: registration.function,
                 module: registration.module.as_str().into(),
                 pool: pool.clone(),
-                calls: calls_of(&registration, metrics),
+                calls,
+                socket_calls,
             };
             let key = (registration.point, registration.name.clone());
             status.push(Registered { language, registration, standing });
@@ -618,14 +622,19 @@ fn resolve(
     (routes, status)
 }
 
-/// Where the calls of what `registration` names are recorded.
-fn calls_of(registration: &Registration, metrics: &Metrics) -> Arc<Calls> {
-    match registration.point {
-        Point::Rpc => metrics.rpc(Transport::ApiRpc, &registration.name),
-        Point::Before => metrics.before(&registration.name),
-        Point::After => metrics.after(&registration.name),
+/// Where the calls of what `registration` names are recorded, and those over a socket.
+fn calls_of(registration: &Registration, metrics: &Metrics) -> (Arc<Calls>, Arc<Calls>) {
+    let name = &registration.name;
+    let calls = match registration.point {
+        Point::Rpc => {
+            let over = |transport| metrics.rpc(transport, name);
+            return (over(Transport::ApiRpc), over(Transport::SocketRpc));
+        }
+        Point::Before => metrics.before(name),
+        Point::After => metrics.after(name),
         _ => Arc::default(),
-    }
+    };
+    (calls, Arc::default())
 }
 
 /// The name under which a registration is known, and whether anything calls it.

@@ -114,14 +114,17 @@ macro_rules! socket_table {
             $(visitor.visit::<$slice::$name>();)*
         }
 
-        /// Does something with a message of a client; `None` where it is none that clients send.
+        /// Does something with a message of a client.
+        ///
+        /// # Errors
+        /// Gives `with` back where the message is none that clients send.
         pub fn socket_message<W: WithSocketMessage>(
             message: Message,
             with: W,
-        ) -> Option<W::Output> {
+        ) -> Result<W::Output, W> {
             match message {
-                $(Message::$name(body) => Some(with.with::<$slice::$name>(body)),)*
-                _ => None,
+                $(Message::$name(body) => Ok(with.with::<$slice::$name>(body)),)*
+                _ => Err(with),
             }
         }
     };

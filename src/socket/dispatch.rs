@@ -66,13 +66,16 @@ fn begin(cx: &Arc<Cx>, session: &Arc<Session>, payload: Bytes) -> Result<Working
         MALFORMED
     })?;
     let trace_id = TraceId(rand::random());
-    let tell = |refusal: Refusal, cid: &str| {
-        refusal.tell(Incoming { cx, session, cid, trace_id });
-        PROCESSING
+    let own = Own { cx: Arc::clone(cx), session: Arc::clone(session), cid, trace_id };
+    let (own, refusal) = match message {
+        None => (own, MISSING),
+        Some(message) => match tables::socket_message(message, own) {
+            Ok(work) => return Ok(work),
+            Err(own) => (own, UNRECOGNIZED),
+        },
     };
-    let Some(message) = message else { return Err(tell(MISSING, &cid)) };
-    let own = Own { cx: Arc::clone(cx), session: Arc::clone(session), cid: cid.clone(), trace_id };
-    tables::socket_message(message, own).ok_or_else(|| tell(UNRECOGNIZED, &cid))
+    refusal.tell(own.incoming());
+    Err(PROCESSING)
 }
 
 /// Lets a panic end its session alone.

@@ -8,7 +8,6 @@ use guildhall_proto::{api, realtime::envelope::Message};
 use super::session::ErrorCode;
 use crate::{
     envelope::{Handled, Incoming, Refusal},
-    metrics::Transport,
     runtime::call::{Call, ExecutionMode, Input, Output},
     socket_messages,
 };
@@ -31,7 +30,6 @@ async fn call(incoming: Incoming<'_>, request: api::Rpc) -> Handled {
     let routes = incoming.cx.routes.load();
     let Some(target) = routes.rpc(&name).cloned() else { return Err(NOT_FOUND) };
     drop(routes);
-    let calls = incoming.cx.metrics.rpc(Transport::SocketRpc, &name);
     let (began, received) = (Instant::now(), payload.len());
     let context = incoming.session.context(ExecutionMode::Rpc, incoming.trace_id);
     let input = Input::Rpc { payload: payload.into_bytes() };
@@ -43,7 +41,7 @@ async fn call(incoming: Incoming<'_>, request: api::Rpc) -> Handled {
     };
     let sent = payload.as_ref().map_or(0, Vec::len);
     let code = payload.as_ref().map_or_else(Error::code, |_| Code::Ok);
-    calls.record(code, began.elapsed(), received, sent);
+    target.socket_calls.record(code, began.elapsed(), received, sent);
     let payload = payload.map_err(|error| {
         if let Error::Fault(_) = error {
             tracing::error!(rpc = name, %error, "RPC function failed");

@@ -69,7 +69,7 @@ impl Client {
             cid: &cid,
             trace_id: TraceId::default(),
         };
-        tables::socket_message(message.unwrap(), Work(incoming)).unwrap().await;
+        tables::socket_message(message.unwrap(), Work(incoming)).ok().unwrap().await;
     }
 
     /// What was queued since the last look, in order.

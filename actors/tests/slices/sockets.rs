@@ -44,7 +44,8 @@ impl Socket {
             Envelope::from_json(message.to_string().as_bytes()).unwrap();
         let trace_id = TraceId(1);
         let incoming = Incoming { cx: &self.cx, session: &self.session, cid: &cid, trace_id };
-        let handled = tables::socket_message(message.unwrap(), Handle(incoming)).unwrap().await;
+        let handled =
+            tables::socket_message(message.unwrap(), Handle(incoming)).ok().unwrap().await;
         if let Err(refusal) = handled {
             incoming.reply(refusal.to_wire());
         }

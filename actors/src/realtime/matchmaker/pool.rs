@@ -280,11 +280,11 @@ impl Pool {
         self.taken.clear();
         let mut groups = Vec::new();
         for ids in chosen {
-            let slots: BTreeSet<u32> = ids.iter().filter_map(|id| self.index.slot_of(id)).collect();
-            if slots.len() < ids.len() || ids.is_empty() {
+            let slots: Vec<u32> = ids.iter().filter_map(|id| self.index.slot_of(id)).collect();
+            let distinct = slots.iter().collect::<BTreeSet<_>>().len();
+            if distinct < ids.len() || ids.is_empty() {
                 continue;
             }
-            let slots = ids.iter().filter_map(|id| self.index.slot_of(id)).collect::<Vec<_>>();
             let tickets = slots.into_iter().filter_map(|slot| self.take(slot)).collect();
             groups.push(Group { tickets });
         }

@@ -147,6 +147,7 @@ fn bench_with(config: Config, files: &[(&str, &str)]) -> Bench {
                 module: it.module.into(),
                 pool: pool.clone(),
                 calls: Arc::default(),
+                socket_calls: Arc::default(),
             };
             (it.name, target)
         });
